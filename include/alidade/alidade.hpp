@@ -1,0 +1,11 @@
+#pragma once
+
+/// The whole library. The headers of each room can also be included alone.
+
+#include <alidade/config/version.hpp>
+#include <alidade/core/errors.hpp>
+#include <alidade/core/matrix_view.hpp>
+#include <alidade/distance/distance.hpp>
+#include <alidade/distance/metric.hpp>
+#include <alidade/index/flat_index.hpp>
+#include <alidade/index/hnsw_index.hpp>

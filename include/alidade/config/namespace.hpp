@@ -1,0 +1,34 @@
+#pragma once
+
+#include <alidade/config/arch.hpp>
+#include <alidade/config/version.hpp>
+
+/// Everything lives in `alidade`, inside an inline namespace that names the version and the architecture. Translation
+/// units compiled for different architectures can therefore be linked into one program: each calls its own code.
+// The instruction sets that change the code under one architecture's name are part of the name too.
+#if ALIDADE_ARCH_ID == ALIDADE_ARCH_ID_avx512 && defined(__AVX512VNNI__)
+#define ALIDADE_DETAIL_ARCH_TAG avx512_vnni
+#elif ALIDADE_ARCH_ID == ALIDADE_ARCH_ID_neon64 && defined(__ARM_FEATURE_DOTPROD)
+#define ALIDADE_DETAIL_ARCH_TAG neon64_dotprod
+#else
+#define ALIDADE_DETAIL_ARCH_TAG ALIDADE_ARCH
+#endif
+
+#if defined(NDEBUG)
+#define ALIDADE_DETAIL_MODE_TAG _release
+#else
+#define ALIDADE_DETAIL_MODE_TAG _debug
+#endif
+
+#define ALIDADE_ABI_NAMESPACE                                                                                         \
+  ALIDADE_DETAIL_EXPAND_CAT(ALIDADE_DETAIL_EXPAND_CAT(v0_1_, ALIDADE_DETAIL_ARCH_TAG), ALIDADE_DETAIL_MODE_TAG)
+
+namespace alidade {
+inline namespace ALIDADE_ABI_NAMESPACE {
+
+/// The SIMD architecture that this translation unit was compiled for: "scalar", "sse2", "sse4_1", "avx2", "avx512",
+/// "neon", "neon64" or "wasm_simd128".
+constexpr const char* arch_name() noexcept { return ALIDADE_ARCH_NAME; }
+
+}  // namespace ALIDADE_ABI_NAMESPACE
+}  // namespace alidade

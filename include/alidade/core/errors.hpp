@@ -1,0 +1,91 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdlib>
+#include <string>
+#include <system_error>
+
+#include <alidade/config/compiler.hpp>
+#include <alidade/config/namespace.hpp>
+
+namespace alidade {
+inline namespace ALIDADE_ABI_NAMESPACE {
+
+/// What data can cause. Every operation that can fail so has two forms, in the manner of `std::filesystem`: one throws
+/// alidade::error, the other sets a `std::error_code&` and works under -fno-exceptions too.
+enum class errc {
+  dimension_mismatch = 1,  ///< a vector, or the columns of a matrix, do not have the index's dimension
+  not_finite,              ///< a component is NaN or infinite
+  zero_norm,               ///< a vector of norm zero under the cosine metric, which has no direction
+  duplicate_key,           ///< the key is in the index already, or twice in one call
+  invalid_option,          ///< an option is outside of its documented range
+  size_mismatch,           ///< the number of keys differs from the number of rows, or an output is too small
+  too_many_rows,           ///< the index would exceed its 2^31 - 1 rows
+};
+
+namespace detail {
+
+class category final : public std::error_category {
+ public:
+  const char* name() const noexcept override { return "alidade"; }
+
+  std::string message(int value) const override {
+    switch (static_cast<errc>(value)) {
+      case errc::dimension_mismatch: return "the dimension is not that of the index";
+      case errc::not_finite: return "a component is NaN or infinite";
+      case errc::zero_norm: return "the vector has norm zero, which cosine does not define";
+      case errc::duplicate_key: return "the key is already in use";
+      case errc::invalid_option: return "an option is out of range";
+      case errc::size_mismatch: return "the sizes of the arguments do not fit each other";
+      case errc::too_many_rows: return "the index cannot hold that many rows";
+    }
+    return "unknown error";
+  }
+};
+
+}  // namespace detail
+
+/// The category of the library's error codes; its name is "alidade".
+inline const std::error_category& alidade_category() noexcept {
+  static const detail::category instance;
+  return instance;
+}
+
+inline std::error_code make_error_code(errc code) noexcept { return {static_cast<int>(code), alidade_category()}; }
+
+/// Thrown by the throwing forms. `code()` compares with alidade::errc, `row()` names the offending row of the call.
+class error : public std::system_error {
+ public:
+  /// The value of row() when the error belongs to no row.
+  static constexpr std::size_t no_row = static_cast<std::size_t>(-1);
+
+  explicit error(std::error_code code, std::size_t row = no_row)
+      : std::system_error(code, row == no_row ? std::string("alidade") : "alidade: row " + std::to_string(row)),
+        row_(row) {}
+
+  std::size_t row() const noexcept { return row_; }
+
+ private:
+  std::size_t row_;
+};
+
+namespace detail {
+
+/// Out of line, so that the paths that do not fail stay small. Without exceptions the throwing forms end the program.
+[[noreturn]] ALIDADE_NOINLINE inline void throw_error(std::error_code code, std::size_t row = error::no_row) {
+#if ALIDADE_HAS_EXCEPTIONS
+  throw error(code, row);
+#else
+  static_cast<void>(code);
+  static_cast<void>(row);
+  std::abort();
+#endif
+}
+
+}  // namespace detail
+
+}  // namespace ALIDADE_ABI_NAMESPACE
+}  // namespace alidade
+
+template <>
+struct std::is_error_code_enum<alidade::errc> : std::true_type {};

@@ -1,0 +1,157 @@
+#pragma once
+
+#include <algorithm>
+#include <cmath>
+#include <cstddef>
+#include <cstdint>
+#include <span>
+
+#include <alidade/config/assert.hpp>
+#include <alidade/config/namespace.hpp>
+#include <alidade/core/matrix_view.hpp>
+#include <alidade/distance/kernels.hpp>
+
+/// Distances and similarities of two vectors, and of one vector and many.
+///
+/// All functions take vectors of equal length (asserted), of any length, at any alignment, and read nothing past their
+/// end; of length 0 the sums are 0. NaN and infinity propagate as in the formula.
+///
+/// Error of the float forms, n = length, eps = 2^-24, to first order: at most (n / 4 + 8) eps * sum |term_i|, since four
+/// or more accumulators share the terms (Higham, Accuracy and Stability of Numerical Algorithms, section 4.2); seen in
+/// tests is far less. A sum overflows to infinity when it exceeds 3.4e38.
+///
+/// The byte forms are exact. They wrap modulo 2^32: a sum is right while it is below 2^32, which is certain up to
+/// length 66,051 (255 * 255 * 66,051 < 2^32).
+namespace alidade {
+inline namespace ALIDADE_ABI_NAMESPACE {
+
+/// Squared Euclidean distance: sum (a_i - b_i)^2.
+inline float l2_squared(std::span<const float> a, std::span<const float> b) noexcept {
+  ALIDADE_ASSERT(a.size() == b.size());
+  return detail::reduce<detail::squared_difference_step>(a.data(), b.data(), a.size());
+}
+
+/// Squared Euclidean distance of bytes, exact.
+inline std::uint32_t l2_squared(std::span<const std::uint8_t> a, std::span<const std::uint8_t> b) noexcept {
+  ALIDADE_ASSERT(a.size() == b.size());
+  return detail::reduce<detail::squared_difference_step>(a.data(), b.data(), a.size());
+}
+
+/// Inner product: sum a_i b_i. A similarity: larger is nearer. The metric for indexes is its negative.
+inline float inner_product(std::span<const float> a, std::span<const float> b) noexcept {
+  ALIDADE_ASSERT(a.size() == b.size());
+  return detail::reduce<detail::product_step>(a.data(), b.data(), a.size());
+}
+
+/// Inner product of bytes, exact.
+inline std::uint32_t inner_product(std::span<const std::uint8_t> a, std::span<const std::uint8_t> b) noexcept {
+  ALIDADE_ASSERT(a.size() == b.size());
+  return detail::reduce<detail::product_step>(a.data(), b.data(), a.size());
+}
+
+namespace detail {
+
+/// 1 - cos from the three sums in any floating type; 1 when a norm is zero.
+template <class Real>
+Real cosine_of_sums(Real ab, Real aa, Real bb) noexcept {
+  const Real norms = std::sqrt(aa) * std::sqrt(bb);
+  if (norms == Real(0)) return Real(1);
+  const Real distance = Real(1) - ab / norms;
+  return distance < Real(0) ? Real(0) : distance > Real(2) ? Real(2) : distance;  // a NaN stays one
+}
+
+/// In double no square of a float overflows or vanishes.
+inline float cosine_in_double(const float* a, const float* b, std::size_t n) noexcept {
+  double ab = 0, aa = 0, bb = 0;
+  for (std::size_t i = 0; i < n; ++i) {
+    ab += static_cast<double>(a[i]) * b[i];
+    aa += static_cast<double>(a[i]) * a[i];
+    bb += static_cast<double>(b[i]) * b[i];
+  }
+  return static_cast<float>(cosine_of_sums(ab, aa, bb));
+}
+
+template <simd::float_vector V = simd::f32>
+float cosine(const float* a, const float* b, std::size_t n) noexcept {
+  V ab = V::zero(), aa = V::zero(), bb = V::zero();
+  V ab2 = V::zero(), aa2 = V::zero(), bb2 = V::zero();
+  std::size_t i = 0;
+  for (; i + 2 * V::lanes <= n; i += 2 * V::lanes) {
+    const V x = V::load(a + i), y = V::load(b + i);
+    const V x2 = V::load(a + i + V::lanes), y2 = V::load(b + i + V::lanes);
+    ab = multiply_add(x, y, ab);
+    aa = multiply_add(x, x, aa);
+    bb = multiply_add(y, y, bb);
+    ab2 = multiply_add(x2, y2, ab2);
+    aa2 = multiply_add(x2, x2, aa2);
+    bb2 = multiply_add(y2, y2, bb2);
+  }
+  for (; i < n; i += V::lanes) {
+    const bool whole = i + V::lanes <= n;
+    const V x = whole ? V::load(a + i) : V::load_partial(a + i, n - i);
+    const V y = whole ? V::load(b + i) : V::load_partial(b + i, n - i);
+    ab = multiply_add(x, y, ab);
+    aa = multiply_add(x, x, aa);
+    bb = multiply_add(y, y, bb);
+  }
+  const float sum_aa = reduce_add(aa + aa2), sum_bb = reduce_add(bb + bb2);
+  // Outside of this range squares have left float's range or lost digits to it. Rare: one compare on the usual path.
+  constexpr float tiny = 1e-28f, huge = 1e36f;
+  const float smaller = std::min(sum_aa, sum_bb), larger = std::max(sum_aa, sum_bb);
+  if (!(smaller > tiny && larger < huge)) return cosine_in_double(a, b, n);
+  return cosine_of_sums(reduce_add(ab + ab2), sum_aa, sum_bb);
+}
+
+template <class Step, class T, class Out>
+void one_to_many(std::span<const T> query, matrix_view<T> rows, std::span<Out> out) noexcept {
+  ALIDADE_ASSERT(query.size() == rows.columns());
+  ALIDADE_ASSERT(out.size() == rows.rows());
+  constexpr std::size_t group = 64;
+  const T* pointers[group];
+  for (std::size_t begin = 0; begin < rows.rows(); begin += group) {
+    const std::size_t count = std::min(group, rows.rows() - begin);
+    for (std::size_t j = 0; j < count; ++j) pointers[j] = rows.data() + (begin + j) * rows.stride();
+    reduce_many<Step>(query.data(), pointers, count, query.size(), out.data() + begin);
+  }
+}
+
+}  // namespace detail
+
+/// Cosine distance: 1 - sum a_i b_i / sqrt(sum a_i^2 * sum b_i^2), in [0, 2], in one pass. When a norm is zero (length 0
+/// included) the direction is undefined and the distance is 1, on every architecture. Norms of any finite size are
+/// right: where their squares leave float's range, the sums are taken again in double.
+inline float cosine(std::span<const float> a, std::span<const float> b) noexcept {
+  ALIDADE_ASSERT(a.size() == b.size());
+  return detail::cosine(a.data(), b.data(), a.size());
+}
+
+/// l2_squared from `query` to each row: out[i] for rows[i], with later rows prefetched. out.size() == rows.rows().
+inline void l2_squared_many(std::span<const float> query, matrix_view<float> rows, std::span<float> out) noexcept {
+  detail::one_to_many<detail::squared_difference_step>(query, rows, out);
+}
+inline void l2_squared_many(std::span<const std::uint8_t> query, matrix_view<std::uint8_t> rows,
+                            std::span<std::uint32_t> out) noexcept {
+  detail::one_to_many<detail::squared_difference_step>(query, rows, out);
+}
+
+/// inner_product of `query` and each row.
+inline void inner_product_many(std::span<const float> query, matrix_view<float> rows, std::span<float> out) noexcept {
+  detail::one_to_many<detail::product_step>(query, rows, out);
+}
+inline void inner_product_many(std::span<const std::uint8_t> query, matrix_view<std::uint8_t> rows,
+                               std::span<std::uint32_t> out) noexcept {
+  detail::one_to_many<detail::product_step>(query, rows, out);
+}
+
+/// cosine from `query` to each row.
+inline void cosine_many(std::span<const float> query, matrix_view<float> rows, std::span<float> out) noexcept {
+  ALIDADE_ASSERT(query.size() == rows.columns());
+  ALIDADE_ASSERT(out.size() == rows.rows());
+  for (std::size_t i = 0; i < rows.rows(); ++i) {
+    if (i + 2 < rows.rows()) simd::prefetch(rows.data() + (i + 2) * rows.stride(), query.size() * sizeof(float));
+    out[i] = detail::cosine(query.data(), rows.data() + i * rows.stride(), query.size());
+  }
+}
+
+}  // namespace ALIDADE_ABI_NAMESPACE
+}  // namespace alidade

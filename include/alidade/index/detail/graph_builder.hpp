@@ -1,0 +1,172 @@
+#pragma once
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <tuple>
+#include <utility>
+#include <vector>
+
+#include <alidade/config/namespace.hpp>
+#include <alidade/core/parallel.hpp>
+#include <alidade/index/detail/graph_search.hpp>
+#include <alidade/index/detail/hnsw_graph.hpp>
+#include <alidade/index/detail/select_neighbors.hpp>
+#include <alidade/index/detail/vector_set.hpp>
+#include <alidade/index/observer.hpp>
+#include <alidade/index/options.hpp>
+
+namespace alidade {
+inline namespace ALIDADE_ABI_NAMESPACE {
+namespace detail {
+
+/// Inserts nodes into a graph (arXiv 1603.09320, algorithm 1) in batches whose size is a share of what is there already.
+///
+/// In a batch every new node searches the graph as it was before the batch and writes its own row, which nobody reads
+/// yet; then the reverse edges are grouped by target, and each target's row is changed by one thread, offers in sorted
+/// order. No two threads touch the same row, so there are no locks, and nothing depends on the number of threads.
+template <class T, class Metric>
+class graph_builder {
+ public:
+  using D = distance_type<Metric, T>;
+  using search_type = graph_search<T, Metric>;
+  using scratch_type = typename search_type::scratch_type;
+  using candidate_type = candidate<D>;
+
+  graph_builder(const vector_set<T, Metric>& vectors, hnsw_graph& graph, const hnsw_options& options,
+                std::size_t threads)
+      : vectors_(vectors), graph_(graph), options_(options), search_(vectors, graph), threads_(resolve_threads(threads)) {
+    for (std::size_t i = 0; i < threads_; ++i) workers_.emplace_back(vectors, options);
+  }
+
+  /// Links the nodes from `linked` up to the graph's size, whose rows and levels are there already. `linked` grows with
+  /// each batch: nodes behind it are not part of the graph yet, and may be taken away.
+  void link_from(std::size_t& linked) {
+    while (linked < graph_.size()) {
+      const std::size_t last = batch_end(linked, graph_.size());
+      insert_batch(linked, last);
+      linked = last;
+    }
+  }
+
+ private:
+  struct edge {
+    std::uint32_t level;
+    std::uint32_t target;
+    D distance;
+    std::uint32_t source;
+
+    friend bool operator<(const edge& a, const edge& b) noexcept {
+      return std::tie(a.level, a.target, a.distance, a.source) < std::tie(b.level, b.target, b.distance, b.source);
+    }
+  };
+
+  struct worker {
+    worker(const vector_set<T, Metric>& vectors, const hnsw_options& options)
+        : selector(vectors, options.alpha, options.fill) {}
+
+    scratch_type scratch;
+    neighbor_selector<T, Metric> selector;
+    std::vector<candidate_type> candidates;
+    std::vector<std::vector<edge>> edges;  // by partition of the targets
+  };
+
+  /// A batch is a quarter of what is there. It ends behind the first node that rises above the present top level, so that
+  /// at most one does, which becomes the entry point.
+  std::size_t batch_end(std::size_t first, std::size_t end) const {
+    std::size_t last = std::min(end, first + std::max<std::size_t>(first / growth, 1));
+    for (std::size_t slot = first; slot < last; ++slot) {
+      if (graph_.entry_point() == hnsw_graph::npos || graph_.level(slot) > graph_.max_level()) return slot + 1;
+    }
+    return last;
+  }
+
+  void insert_batch(std::size_t first, std::size_t last) {
+    const std::size_t count = last - first;
+    if (graph_.entry_point() != hnsw_graph::npos) {
+      const std::size_t partitions = threads_ == 1 || count < 64 ? 1 : 8 * threads_;
+      for (worker& w : workers_) {
+        w.scratch.resize(graph_.size(), vectors_.stride(), graph_.capacity(0));
+        w.edges.resize(partitions);
+      }
+      find_entries(first, count);
+      parallel_for(count, 16, threads_, [&](std::size_t begin, std::size_t end, std::size_t id) {
+        for (std::size_t i = begin; i < end; ++i) insert(order_[i].second, order_[i].first, workers_[id]);
+      });
+      parallel_for(partitions, 1, threads_, [&](std::size_t begin, std::size_t, std::size_t id) {
+        link_back(begin, workers_[id]);
+      });
+    }
+    const auto newest = static_cast<std::uint32_t>(last - 1);
+    if (graph_.entry_point() == hnsw_graph::npos || graph_.level(newest) > graph_.max_level()) {
+      graph_.set_entry_point(newest);
+    }
+  }
+
+  /// Where each node of the batch enters level 0 or its own top level, and the order in which they are inserted: nodes
+  /// that enter near each other one after the other, since they read the same rows. The order changes no result.
+  void find_entries(std::size_t first, std::size_t count) {
+    order_.resize(count);
+    parallel_for(count, 64, threads_, [&](std::size_t begin, std::size_t end, std::size_t id) {
+      null_observer none;
+      for (std::size_t i = begin; i < end; ++i) {
+        const auto slot = static_cast<std::uint32_t>(first + i);
+        order_[i] = {search_.descend(vectors_.row(slot), graph_.level(slot), workers_[id].scratch, none), slot};
+      }
+    });
+    std::sort(order_.begin(), order_.end());
+  }
+
+  void insert(std::uint32_t slot, std::uint32_t entry, worker& w) {
+    null_observer none;
+    const T* query = vectors_.row(slot);
+    for (std::size_t level = std::min(graph_.level(slot), graph_.max_level()) + 1; level-- > 0;) {
+      search_.start(query, entry, options_.ef_construction, w.scratch, none);
+      search_.search_layer(query, level, w.scratch, none);
+      entry = w.scratch.pool.slot(0);
+      w.candidates.resize(w.scratch.pool.size());
+      for (std::size_t i = 0; i < w.candidates.size(); ++i) {
+        w.candidates[i] = {w.scratch.pool.distance(i), w.scratch.pool.slot(i)};
+      }
+      w.selector.select(w.candidates, graph_.capacity(level), graph_.links(level, slot));
+      for (const candidate_type& c : w.candidates) {
+        if (!c.kept) continue;
+        const std::size_t partition = c.slot % w.edges.size();
+        w.edges[partition].push_back({static_cast<std::uint32_t>(level), c.slot, c.distance, slot});
+      }
+    }
+  }
+
+  void link_back(std::size_t partition, worker& w) {
+    std::vector<edge> edges;
+    for (worker& other : workers_) {
+      edges.insert(edges.end(), other.edges[partition].begin(), other.edges[partition].end());
+      other.edges[partition].clear();
+    }
+    std::sort(edges.begin(), edges.end());
+    for (std::size_t begin = 0; begin < edges.size();) {
+      const edge& head = edges[begin];
+      w.candidates.clear();
+      std::size_t end = begin;
+      for (; end < edges.size() && edges[end].target == head.target && edges[end].level == head.level; ++end) {
+        w.candidates.push_back({edges[end].distance, edges[end].source});
+      }
+      w.selector.offer(head.target, w.candidates, graph_.capacity(head.level), graph_.links(head.level, head.target));
+      begin = end;
+    }
+  }
+
+  static constexpr std::size_t growth = 4;
+
+  const vector_set<T, Metric>& vectors_;
+  hnsw_graph& graph_;
+  const hnsw_options& options_;
+  search_type search_;
+  std::size_t threads_;
+  std::vector<worker> workers_;
+  std::vector<std::pair<std::uint32_t, std::uint32_t>> order_;  // entry, slot
+};
+
+}  // namespace detail
+}  // namespace ALIDADE_ABI_NAMESPACE
+}  // namespace alidade

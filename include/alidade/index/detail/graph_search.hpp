@@ -1,0 +1,102 @@
+#pragma once
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+
+#include <alidade/config/namespace.hpp>
+#include <alidade/index/detail/hnsw_graph.hpp>
+#include <alidade/index/detail/search_scratch.hpp>
+#include <alidade/index/detail/vector_set.hpp>
+#include <alidade/index/observer.hpp>
+#include <alidade/simd/prefetch.hpp>
+
+namespace alidade {
+inline namespace ALIDADE_ABI_NAMESPACE {
+namespace detail {
+
+/// The searches of arXiv 1603.09320 over a graph and its vectors; holds references only.
+template <class T, class Metric>
+class graph_search {
+ public:
+  using D = distance_type<Metric, T>;
+  using scratch_type = search_scratch<T, D>;
+
+  graph_search(const vector_set<T, Metric>& vectors, const hnsw_graph& graph) noexcept
+      : vectors_(vectors), graph_(graph) {}
+
+  /// The first loop of algorithm 5 (K-NN-SEARCH): from the entry point down to `level`, greedily. The graph is not empty.
+  template <search_observer Observer>
+  std::uint32_t descend(const T* query, std::size_t level, scratch_type& scratch, Observer& observer) const {
+    std::uint32_t nearest = graph_.entry_point();
+    D nearest_distance = vectors_.distance(query, nearest);
+    observer.on_distances(1);
+    for (std::size_t l = graph_.max_level(); l > level; --l) {
+      for (std::uint32_t from = hnsw_graph::npos; from != nearest;) {
+        from = nearest;
+        observer.on_hop(l);
+        const link* links = graph_.links(l, from);
+        const std::size_t count = graph_.degree(l, from);
+        for (std::size_t i = 0; i < count; ++i) scratch.slots[i] = links[i].slot();
+        measure(query, count, scratch, observer);
+        for (std::size_t i = 0; i < count; ++i) {
+          if (scratch.distances[i] < nearest_distance) {
+            nearest_distance = scratch.distances[i];
+            nearest = scratch.slots[i];
+          }
+        }
+      }
+    }
+    return nearest;
+  }
+
+  /// Puts the first node into an empty pool of the given width.
+  template <search_observer Observer>
+  void start(const T* query, std::uint32_t slot, std::size_t ef, scratch_type& scratch, Observer& observer) const {
+    scratch.pool.reset(ef);
+    scratch.visited.insert(slot);
+    scratch.pool.insert(vectors_.distance(query, slot), slot);
+    observer.on_distances(1);
+  }
+
+  /// Algorithm 2 (SEARCH-LAYER): expands the nearest unexpanded entry of the pool until none is left. The pool then holds
+  /// the ef nearest that were found, sorted; the visited nodes are forgotten.
+  template <search_observer Observer>
+  void search_layer(const T* query, std::size_t level, scratch_type& scratch, Observer& observer) const {
+    const std::size_t capacity = graph_.capacity(level);
+    std::uint32_t node = 0;
+    while (scratch.pool.pop_unexpanded(node)) {
+      observer.on_hop(level);
+      const std::size_t count = scratch.visited.insert_all(graph_.links(level, node), capacity, scratch.slots.data());
+      simd::prefetch(graph_.links(level, scratch.pool.peek_unexpanded(node)), capacity * sizeof(link));
+      measure(query, count, scratch, observer);
+      for (std::size_t i = 0; i < count; ++i) {
+        if (scratch.pool.admits(scratch.distances[i])) scratch.pool.insert(scratch.distances[i], scratch.slots[i]);
+      }
+    }
+    scratch.visited.clear();
+  }
+
+ private:
+  /// scratch.distances[i] = distance to scratch.slots[i], for i < count.
+  template <search_observer Observer>
+  void measure(const T* query, std::size_t count, scratch_type& scratch, Observer& observer) const {
+    const std::size_t bytes = vectors_.stride() * sizeof(T);
+    for (std::size_t i = 0; i < count; ++i) {
+      scratch.rows[i] = vectors_.row(scratch.slots[i]);
+      if (i < burst) simd::prefetch(scratch.rows[i], std::min(bytes, burst_bytes));
+    }
+    vectors_.distances(query, scratch.rows.data(), count, scratch.distances.data());
+    observer.on_distances(count);
+  }
+
+  static constexpr std::size_t burst = 8;
+  static constexpr std::size_t burst_bytes = 512;
+
+  const vector_set<T, Metric>& vectors_;
+  const hnsw_graph& graph_;
+};
+
+}  // namespace detail
+}  // namespace ALIDADE_ABI_NAMESPACE
+}  // namespace alidade

@@ -1,0 +1,128 @@
+#pragma once
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <vector>
+
+#include <alidade/config/assert.hpp>
+#include <alidade/config/namespace.hpp>
+#include <alidade/core/random.hpp>
+#include <alidade/storage/row_storage.hpp>
+
+namespace alidade {
+inline namespace ALIDADE_ABI_NAMESPACE {
+namespace detail {
+
+/// An edge as a row stores it: the neighbour's slot, and whether the edge was kept by the pruning rule or fills the row.
+class link {
+ public:
+  constexpr link() noexcept = default;
+  constexpr link(std::uint32_t slot, bool kept) noexcept : bits_(slot | (kept ? kept_bit : 0u)) {}
+
+  constexpr std::uint32_t slot() const noexcept { return bits_ & ~kept_bit; }
+  constexpr bool kept() const noexcept { return (bits_ & kept_bit) != 0; }
+  constexpr std::uint32_t bits() const noexcept { return bits_; }
+
+ private:
+  static constexpr std::uint32_t kept_bit = 0x80000000u;
+  std::uint32_t bits_ = 0;
+};
+
+/// The links of all nodes.
+///
+///     level 0:        one row of 2 M links a node, its slot the row's number
+///     levels 1..l:    l consecutive rows of M links, from the node's first_upper_row on
+///
+/// A row holds its neighbours nearest first. A row that is not full is padded with links to its own node: a search has
+/// always visited that one already, so the hot loop needs no degree.
+class hnsw_graph {
+ public:
+  static constexpr std::uint32_t npos = 0xffffffffu;
+
+  explicit hnsw_graph(std::size_t M) : M_(M), base_(2 * M), upper_(M) {}
+
+  std::size_t size() const noexcept { return levels_.size(); }
+  std::size_t capacity(std::size_t level) const noexcept { return level == 0 ? 2 * M_ : M_; }
+  std::size_t level(std::size_t slot) const noexcept { return levels_[slot]; }
+  std::uint32_t entry_point() const noexcept { return entry_point_; }
+  std::size_t max_level() const noexcept { return entry_point_ == npos ? 0 : level(entry_point_); }
+
+  link* links(std::size_t level, std::size_t slot) noexcept {
+    return level == 0 ? base_[slot] : upper_[first_upper_row_[slot] + level - 1];
+  }
+  const link* links(std::size_t level, std::size_t slot) const noexcept {
+    return level == 0 ? base_[slot] : upper_[first_upper_row_[slot] + level - 1];
+  }
+  const link* base_links(std::size_t slot) const noexcept { return base_[slot]; }
+
+  std::size_t degree(std::size_t level, std::size_t slot) const noexcept {
+    const link* row = links(level, slot);
+    std::size_t count = capacity(level);
+    while (count > 0 && row[count - 1].slot() == slot) --count;
+    return count;
+  }
+
+  /// Room for nodes with these levels, appended to those there are. Strong guarantee.
+  void reserve(std::size_t nodes, std::size_t upper_rows) {
+    if (nodes > levels_.capacity()) {
+      const std::size_t room = nodes <= size() + 1 ? nodes + nodes / 2 + 8 : nodes;
+      levels_.reserve(room);
+      first_upper_row_.reserve(room);
+    }
+    base_.reserve(nodes);
+    upper_.reserve(upper_rows_ + upper_rows);
+  }
+
+  /// Appends a node without neighbours; reserve() has made room for it.
+  void append(std::size_t level) noexcept {
+    const std::size_t slot = size();
+    ALIDADE_ASSERT(slot < levels_.capacity());
+    levels_.push_back(static_cast<std::uint8_t>(level));
+    first_upper_row_.push_back(static_cast<std::uint32_t>(upper_rows_));
+    upper_rows_ += level;
+    for (std::size_t l = 0; l <= level; ++l) {
+      std::fill_n(links(l, slot), capacity(l), link(static_cast<std::uint32_t>(slot), false));
+    }
+  }
+
+  /// Forgets the newest nodes until `count` are left; no link may lead to them.
+  void truncate(std::size_t count) noexcept {
+    if (count >= size()) return;
+    upper_rows_ = first_upper_row_[count];
+    levels_.resize(count);
+    first_upper_row_.resize(count);
+  }
+
+  void set_entry_point(std::uint32_t slot) noexcept { entry_point_ = slot; }
+
+  /// A hash of all levels, links and the entry point; equal graphs have equal checksums on every platform.
+  std::uint64_t checksum() const noexcept {
+    std::uint64_t hash = mix64(M_) ^ entry_point_;
+    for (std::size_t slot = 0; slot < size(); ++slot) {
+      for (std::size_t l = 0; l <= level(slot); ++l) {
+        const link* row = links(l, slot);
+        for (std::size_t i = 0; i < capacity(l); ++i) hash = mix64(hash ^ row[i].bits());
+      }
+    }
+    return hash;
+  }
+
+  std::size_t memory_bytes() const noexcept {
+    return base_.memory_bytes() + upper_.memory_bytes() + levels_.capacity() * sizeof(std::uint8_t) +
+           first_upper_row_.capacity() * sizeof(std::uint32_t);
+  }
+
+ private:
+  std::size_t M_;
+  row_storage<link> base_;
+  row_storage<link> upper_;
+  std::vector<std::uint8_t> levels_;
+  std::vector<std::uint32_t> first_upper_row_;
+  std::size_t upper_rows_ = 0;
+  std::uint32_t entry_point_ = npos;
+};
+
+}  // namespace detail
+}  // namespace ALIDADE_ABI_NAMESPACE
+}  // namespace alidade

@@ -1,0 +1,150 @@
+#pragma once
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <system_error>
+#include <utility>
+
+#include <alidade/config/namespace.hpp>
+#include <alidade/core/bits.hpp>
+#include <alidade/core/errors.hpp>
+#include <alidade/core/matrix_view.hpp>
+#include <alidade/distance/metric.hpp>
+#include <alidade/simd/prefetch.hpp>
+#include <alidade/storage/key_map.hpp>
+#include <alidade/storage/row_storage.hpp>
+
+namespace alidade {
+inline namespace ALIDADE_ABI_NAMESPACE {
+namespace detail {
+
+template <class Metric, class T>
+concept preparing_metric = requires(const Metric& m, std::span<const T> in, std::span<T> out) {
+  { m.prepare(in, out) } -> std::same_as<bool>;
+};
+
+template <class Metric, class T>
+concept one_to_many_metric =
+    requires(const Metric& m, const T* query, const T* const* rows, std::size_t n, distance_type<Metric, T>* out) {
+      m.many(query, rows, n, n, out);
+    };
+
+template <class Metric>
+constexpr bool is_squared() noexcept {
+  if constexpr (requires { Metric::squared; }) {
+    return Metric::squared;
+  } else {
+    return false;
+  }
+}
+
+/// Looks at bits, so that it holds under -ffast-math too.
+template <class T>
+bool all_finite(std::span<const T> v) noexcept {
+  if constexpr (std::is_same_v<T, float>) {
+    std::uint32_t bad = 0;
+    for (const float x : v) bad |= static_cast<std::uint32_t>((detail::bit_cast<std::uint32_t>(x) & 0x7f800000u) == 0x7f800000u);
+    return bad == 0;
+  } else {
+    return true;
+  }
+}
+
+/// What every index stands on: checked vectors in flat storage, each with the user's key, and distances to them. Rows
+/// hold the metric's prepared form, padded with zeros up to the stride.
+template <class T, metric<T> Metric>
+class vector_set {
+ public:
+  using D = distance_type<Metric, T>;
+  static constexpr std::size_t max_rows = (std::size_t{1} << 31) - 1;
+
+  vector_set(std::size_t dimension, Metric metric)
+      : dimension_(dimension), metric_(std::move(metric)), rows_(dimension) {}
+
+  std::size_t size() const noexcept { return keys_.size(); }
+  std::size_t dimension() const noexcept { return dimension_; }
+  std::size_t stride() const noexcept { return rows_.stride(); }
+  const Metric& metric() const noexcept { return metric_; }
+  const T* row(std::size_t slot) const noexcept { return rows_[slot]; }
+  std::uint64_t key(std::size_t slot) const noexcept { return keys_.key(slot); }
+  bool contains(std::uint64_t key) const noexcept { return keys_.find(key) != key_map::npos; }
+
+  void reserve(std::size_t rows) {
+    keys_.reserve(rows);
+    rows_.reserve(rows);
+  }
+
+  /// Appends all rows or, when one is refused, none, and returns which; on success returns how many. Strong guarantee.
+  std::size_t append(std::span<const std::uint64_t> keys, matrix_view<T> rows, std::error_code& ec) {
+    ec.clear();
+    if (keys.size() != rows.rows()) return fail(errc::size_mismatch, std::min(keys.size(), rows.rows()), ec);
+    if (rows.rows() == 0) return 0;
+    if (rows.columns() != dimension_) return fail(errc::dimension_mismatch, 0, ec);
+    const std::size_t before = size();
+    if (rows.rows() > max_rows - before) return fail(errc::too_many_rows, max_rows - before, ec);
+    reserve(before + rows.rows());
+    for (std::size_t i = 0; i < rows.rows(); ++i) {
+      errc code = prepare(rows[i], rows_[before + i]);
+      if (code == errc{} && !keys_.insert(keys[i])) code = errc::duplicate_key;
+      if (code != errc{}) {
+        keys_.truncate(before);
+        return fail(code, i, ec);
+      }
+    }
+    return rows.rows();
+  }
+
+  /// Forgets the newest rows until `count` are left.
+  void truncate(std::size_t count) noexcept { keys_.truncate(count); }
+
+  /// Checks a vector and writes its stored form, of stride() elements; errc{} when it is accepted.
+  errc prepare(std::span<const T> in, T* out) const noexcept {
+    if (in.size() != dimension_) return errc::dimension_mismatch;
+    if (!all_finite(in)) return errc::not_finite;
+    if constexpr (preparing_metric<Metric, T>) {
+      if (!metric_.prepare(in, std::span<T>(out, dimension_))) return errc::zero_norm;
+    } else {
+      std::copy(in.begin(), in.end(), out);
+    }
+    std::fill(out + dimension_, out + stride(), T{});
+    return errc{};
+  }
+
+  /// Distances from a prepared vector to rows given by address.
+  void distances(const T* query, const T* const* rows, std::size_t count, D* out) const noexcept {
+    if constexpr (one_to_many_metric<Metric, T>) {
+      metric_.many(query, rows, count, stride(), out);
+    } else {
+      const std::span<const T> a(query, dimension_);
+      for (std::size_t i = 0; i < count; ++i) {
+        out[i] = static_cast<D>(metric_(a, std::span<const T>(rows[i], dimension_)));
+      }
+    }
+  }
+
+  D distance(const T* query, std::size_t slot) const noexcept {
+    const T* address = row(slot);
+    D out;
+    distances(query, &address, 1, &out);
+    return out;
+  }
+
+  std::size_t memory_bytes() const noexcept { return keys_.memory_bytes() + rows_.memory_bytes(); }
+
+ private:
+  static std::size_t fail(errc code, std::size_t row, std::error_code& ec) noexcept {
+    ec = code;
+    return row;
+  }
+
+  std::size_t dimension_;
+  [[no_unique_address]] Metric metric_;
+  row_storage<T> rows_;
+  key_map keys_;
+};
+
+}  // namespace detail
+}  // namespace ALIDADE_ABI_NAMESPACE
+}  // namespace alidade

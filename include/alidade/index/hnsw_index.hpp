@@ -1,0 +1,267 @@
+#pragma once
+
+#include <algorithm>
+#include <cmath>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <system_error>
+#include <utility>
+#include <vector>
+
+#include <alidade/config/namespace.hpp>
+#include <alidade/core/errors.hpp>
+#include <alidade/core/matrix_view.hpp>
+#include <alidade/core/parallel.hpp>
+#include <alidade/core/random.hpp>
+#include <alidade/distance/metric.hpp>
+#include <alidade/index/detail/graph_builder.hpp>
+#include <alidade/index/detail/graph_search.hpp>
+#include <alidade/index/detail/hnsw_graph.hpp>
+#include <alidade/index/detail/search_scratch.hpp>
+#include <alidade/index/detail/vector_set.hpp>
+#include <alidade/index/neighbor.hpp>
+#include <alidade/index/observer.hpp>
+#include <alidade/index/options.hpp>
+
+namespace alidade {
+inline namespace ALIDADE_ABI_NAMESPACE {
+
+/// What a graph looks like.
+struct graph_stats {
+  std::size_t levels = 0;                    ///< how many levels there are; 0 when the index is empty
+  std::vector<std::size_t> nodes_per_level;  ///< how many nodes are on each
+  std::size_t min_degree = 0;                ///< out-degrees on level 0
+  std::size_t max_degree = 0;
+  double mean_degree = 0;
+  double mean_kept_degree = 0;  ///< of these, edges that the pruning rule kept; the others fill
+};
+
+/// Approximate nearest neighbours by a Hierarchical Navigable Small World graph (Malkov and Yashunin, arXiv 1603.09320).
+///
+/// Keys are yours; vectors are copied into the index's own storage. They are checked on the way in: a wrong dimension,
+/// NaN or infinity, a norm of zero under the cosine metric, or a key in use are errors that name the row and leave the
+/// index as it was. When memory runs out while linking, the rows linked so far stay, and the index is valid.
+///
+/// The same vectors in the same calls, with the same options, give the same graph, for any number of threads.
+///
+/// Searches may run from several threads at once; adding must not overlap with anything else. No search allocates once as
+/// many have run at the same time before, but for the vector that the convenient form returns.
+template <class T, metric<T> Metric = metrics::l2_squared>
+class hnsw_index {
+ public:
+  using value_type = T;
+  using distance_type = alidade::distance_type<Metric, T>;
+  using neighbor_type = neighbor<distance_type>;
+
+  /// For vectors of `dimension` components, at least 1. Options out of range are errc::invalid_option.
+  explicit hnsw_index(std::size_t dimension, const hnsw_options& options = {}, Metric metric = {})
+      : hnsw_index(unchecked{}, dimension, options, std::move(metric)) {
+    if (!valid(dimension, options)) detail::throw_error(errc::invalid_option);
+  }
+  hnsw_index(std::size_t dimension, const hnsw_options& options, Metric metric, std::error_code& ec)
+      : hnsw_index(unchecked{}, dimension, options, std::move(metric)) {
+    ec = valid(dimension, options) ? std::error_code{} : make_error_code(errc::invalid_option);
+  }
+
+  std::size_t size() const noexcept { return graph_.size(); }
+  bool empty() const noexcept { return size() == 0; }
+  std::size_t dimension() const noexcept { return vectors_.dimension(); }
+  const hnsw_options& options() const noexcept { return options_; }
+  bool contains(std::uint64_t key) const noexcept { return vectors_.contains(key); }
+
+  /// All bytes that the index holds, itself included.
+  std::size_t memory_bytes() const {
+    return sizeof(*this) + sizeof(scratches) + vectors_.memory_bytes() + graph_.memory_bytes() +
+           scratches_->memory_bytes();
+  }
+
+  /// Makes room for `rows` vectors in all; worth it before many single adds.
+  void reserve(std::size_t rows) {
+    vectors_.reserve(rows);
+    graph_.reserve(rows, 0);
+  }
+
+  /// Adds one vector.
+  void add(std::uint64_t key, std::span<const T> vector) {
+    add({&key, 1}, matrix_view<T>(vector.data(), 1, vector.size()));
+  }
+  void add(std::uint64_t key, std::span<const T> vector, std::error_code& ec) {
+    add({&key, 1}, matrix_view<T>(vector.data(), 1, vector.size()), {}, ec);
+  }
+
+  /// Adds all rows, or none when one is refused; returns how many, or the first that is refused.
+  void add(std::span<const std::uint64_t> keys, matrix_view<T> rows, const add_options& options = {}) {
+    std::error_code ec;
+    const std::size_t row = add(keys, rows, options, ec);
+    if (ec) detail::throw_error(ec, row);
+  }
+  std::size_t add(std::span<const std::uint64_t> keys, matrix_view<T> rows, const add_options& options,
+                  std::error_code& ec) {
+    const std::size_t first = size();
+    const std::size_t result = vectors_.append(keys, rows, ec);
+    if (ec) return result;
+    undo_unlinked guard{*this, first};
+    std::size_t upper_rows = 0;
+    for (std::size_t slot = first; slot < vectors_.size(); ++slot) upper_rows += random_level(slot);
+    graph_.reserve(vectors_.size(), upper_rows);
+    for (std::size_t slot = first; slot < vectors_.size(); ++slot) graph_.append(random_level(slot));
+    detail::graph_builder<T, Metric> builder(vectors_, graph_, options_, options.threads);
+    builder.link_from(guard.linked);
+    return result;
+  }
+
+  /// The k nearest that a search of width ef finds (arXiv 1603.09320, algorithm 5), sorted, ties by key; fewer than k when
+  /// there are fewer, none when the index is empty.
+  std::vector<neighbor_type> search(std::span<const T> query, const search_options& options = {}) const {
+    std::error_code ec;
+    auto found = search(query, options, ec);
+    if (ec) detail::throw_error(ec);
+    return found;
+  }
+  std::vector<neighbor_type> search(std::span<const T> query, const search_options& options,
+                                    std::error_code& ec) const {
+    std::vector<neighbor_type> found(std::min(options.k, size()));
+    found.resize(search(query, options, found, ec));
+    return found;
+  }
+
+  /// The same into `out`, which must have room for min(k, size()) answers; returns how many there are. Allocates nothing.
+  /// The observer sees the hops and distances of the search.
+  template <search_observer Observer = null_observer>
+  std::size_t search(std::span<const T> query, const search_options& options, std::span<neighbor_type> out,
+                     std::error_code& ec, Observer&& observer = {}) const {
+    ec.clear();
+    if (options.k == 0) return fail(errc::invalid_option, ec);
+    if (out.size() < std::min(options.k, size())) return fail(errc::size_mismatch, ec);
+    typename scratches::lease scratch(*scratches_);
+    return search(query, options, out, ec, observer, *scratch);
+  }
+
+  /// The k nearest of each row of `queries`, by options.threads threads.
+  search_results<distance_type> search(matrix_view<T> queries, const search_options& options = {}) const {
+    std::error_code ec;
+    std::size_t row = error::no_row;
+    auto results = search_batch(queries, options, ec, row);
+    if (ec) detail::throw_error(ec, row);
+    return results;
+  }
+  search_results<distance_type> search(matrix_view<T> queries, const search_options& options,
+                                       std::error_code& ec) const {
+    std::size_t row = error::no_row;
+    return search_batch(queries, options, ec, row);
+  }
+
+  graph_stats stats() const {
+    graph_stats s;
+    if (empty()) return s;
+    s.levels = graph_.max_level() + 1;
+    s.nodes_per_level.assign(s.levels, 0);
+    s.min_degree = graph_.capacity(0);
+    std::size_t degrees = 0, kept = 0;
+    for (std::size_t slot = 0; slot < size(); ++slot) {
+      for (std::size_t l = 0; l <= graph_.level(slot); ++l) ++s.nodes_per_level[l];
+      const std::size_t degree = graph_.degree(0, slot);
+      s.min_degree = std::min(s.min_degree, degree);
+      s.max_degree = std::max(s.max_degree, degree);
+      degrees += degree;
+      const detail::link* links = graph_.links(0, slot);
+      kept += static_cast<std::size_t>(std::count_if(links, links + degree, [](auto l) { return l.kept(); }));
+    }
+    s.mean_degree = static_cast<double>(degrees) / static_cast<double>(size());
+    s.mean_kept_degree = static_cast<double>(kept) / static_cast<double>(size());
+    return s;
+  }
+
+  /// A hash of the whole graph: equal for equal graphs.
+  std::uint64_t graph_checksum() const noexcept { return graph_.checksum(); }
+
+ private:
+  using graph_search = detail::graph_search<T, Metric>;
+  using scratch_type = typename graph_search::scratch_type;
+  using scratches = detail::scratch_pool<scratch_type>;
+  struct unchecked {};
+
+  hnsw_index(unchecked, std::size_t dimension, const hnsw_options& options, Metric metric)
+      : options_(valid(dimension, options) ? options : hnsw_options{}),
+        vectors_(std::max<std::size_t>(dimension, 1), std::move(metric)),
+        graph_(options_.M),
+        scratches_(std::make_unique<scratches>()) {}
+
+  static bool valid(std::size_t dimension, const hnsw_options& o) noexcept {
+    return dimension >= 1 && o.M >= 2 && o.M <= 512 && o.ef_construction >= 1 && o.ef_construction <= 65535 &&
+           o.alpha >= 1.0f && o.alpha <= 4.0f;
+  }
+
+  static std::size_t fail(errc code, std::error_code& ec) noexcept {
+    ec = code;
+    return 0;
+  }
+
+  /// floor(-ln(uniform(0, 1]) / ln M): the level distribution of arXiv 1603.09320, section 4.1, with its mL = 1 / ln M.
+  std::size_t random_level(std::size_t slot) const noexcept {
+    const std::uint64_t bits = detail::mix64(options_.seed ^ detail::mix64(slot)) >> 11;  // 53 of them
+    const double uniform = static_cast<double>(bits + 1) * 0x1p-53;
+    const double level = -std::log(uniform) / std::log(static_cast<double>(options_.M));
+    return static_cast<std::size_t>(std::min(level, 63.0));
+  }
+
+  /// Takes rows that are not linked out again when linking ends early.
+  struct undo_unlinked {
+    hnsw_index& index;
+    std::size_t linked;
+
+    ~undo_unlinked() {
+      index.graph_.truncate(linked);
+      index.vectors_.truncate(linked);
+    }
+  };
+
+  template <search_observer Observer>
+  std::size_t search(std::span<const T> query, const search_options& options, std::span<neighbor_type> out,
+                     std::error_code& ec, Observer& observer, scratch_type& scratch) const {
+    scratch.resize(size(), vectors_.stride(), graph_.capacity(0));
+    if (const errc code = vectors_.prepare(query, scratch.query()); code != errc{}) return fail(code, ec);
+    if (empty()) return 0;
+    const graph_search graph(vectors_, graph_);
+    const std::uint32_t entry = graph.descend(scratch.query(), 0, scratch, observer);
+    graph.start(scratch.query(), entry, std::max(options.ef, options.k), scratch, observer);
+    graph.search_layer(scratch.query(), 0, scratch, observer);
+    const std::size_t count = std::min(options.k, scratch.pool.size());
+    for (std::size_t i = 0; i < count; ++i) out[i] = {vectors_.key(scratch.pool.slot(i)), scratch.pool.distance(i)};
+    std::sort(out.begin(), out.begin() + static_cast<std::ptrdiff_t>(count));
+    return count;
+  }
+
+  search_results<distance_type> search_batch(matrix_view<T> queries, const search_options& options, std::error_code& ec,
+                                             std::size_t& bad_row) const {
+    ec.clear();
+    if (options.k == 0) {
+      ec = errc::invalid_option;
+      return {};
+    }
+    search_results<distance_type> results(queries.rows(), std::min(options.k, size()));
+    std::vector<std::error_code> errors(queries.rows());
+    detail::parallel_for(queries.rows(), 16, options.threads, [&](std::size_t begin, std::size_t end, std::size_t) {
+      typename scratches::lease scratch(*scratches_);
+      null_observer none;
+      for (std::size_t i = begin; i < end; ++i) {
+        results.set_count(i, search(queries[i], options, results.slots(i), errors[i], none, *scratch));
+      }
+    });
+    const auto bad = std::find_if(errors.begin(), errors.end(), [](const std::error_code& e) { return bool(e); });
+    if (bad == errors.end()) return results;
+    ec = *bad;
+    bad_row = static_cast<std::size_t>(bad - errors.begin());
+    return {};
+  }
+
+  hnsw_options options_;
+  detail::vector_set<T, Metric> vectors_;
+  detail::hnsw_graph graph_;
+  std::unique_ptr<scratches> scratches_;
+};
+
+}  // namespace ALIDADE_ABI_NAMESPACE
+}  // namespace alidade

@@ -1,0 +1,48 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+#include <alidade/config/namespace.hpp>
+
+namespace alidade {
+inline namespace ALIDADE_ABI_NAMESPACE {
+
+/// How a graph is built. The names are those of the papers: M and ef_construction of Malkov and Yashunin, Efficient and
+/// robust approximate nearest neighbor search using Hierarchical Navigable Small World graphs (arXiv 1603.09320); alpha
+/// of Subramanya et al., DiskANN (NeurIPS 2019), there for the pruning rule RobustPrune.
+struct hnsw_options {
+  /// Out-degree on the upper levels; level 0 has up to 2 M. 2..512. More is better recall, more memory, slower builds.
+  std::size_t M = 16;
+
+  /// Width of the search that finds a new point's candidate neighbours. 1..65,535; more makes a better graph, slower.
+  std::size_t ef_construction = 200;
+
+  /// A candidate is pruned when a neighbour kept before it is alpha times nearer to it than the point itself. 1..4. At
+  /// 1 it is the heuristic of arXiv 1603.09320, algorithm 4; a little more keeps longer edges and saves hops.
+  float alpha = 1.1f;
+
+  /// Fill what pruning leaves of a row with the nearest pruned candidates (algorithm 4's keepPrunedConnections).
+  bool fill = true;
+
+  /// Decides the levels. The same input, options and seed give the same graph, for any number of threads.
+  std::uint64_t seed = 42;
+};
+
+struct add_options {
+  std::size_t threads = 1;  ///< 0: all cores. The graph does not depend on it.
+};
+
+struct search_options {
+  std::size_t k = 10;        ///< how many neighbours to find; at least 1
+  std::size_t ef = 64;       ///< width of the search; below k it counts as k
+  std::size_t threads = 1;   ///< for a batch of queries; 0: all cores
+};
+
+struct flat_search_options {
+  std::size_t k = 10;
+  std::size_t threads = 1;
+};
+
+}  // namespace ALIDADE_ABI_NAMESPACE
+}  // namespace alidade
