@@ -25,8 +25,6 @@ inline namespace ALIDADE_ABI_NAMESPACE {
 /// - `void many(const T* query, const T* const* rows, std::size_t count, std::size_t n, D* out) const`: distances of
 ///   one prepared vector to many. Here n may exceed the dimension: vectors are padded with zeros to whole vector
 ///   registers, so that no loop needs a tail.
-/// - `static constexpr bool squared = true`: the distance is the square of one with a triangle inequality; options such
-///   as alpha that are stated as ratios of distances are squared accordingly.
 template <class Metric, class T>
 concept metric = std::copy_constructible<Metric> &&
                  requires(const Metric& distance, std::span<const T> a, std::span<const T> b) {
@@ -51,8 +49,6 @@ namespace metrics {
 
 /// Squared Euclidean distance, of floats or, exactly, of bytes (up to 66,051 of them).
 struct l2_squared {
-  static constexpr bool squared = true;
-
   template <class T>
     requires std::same_as<T, float> || std::same_as<T, std::uint8_t>
   auto operator()(std::span<const T> a, std::span<const T> b) const noexcept {
@@ -94,8 +90,6 @@ struct inner_product {
 /// Cosine distance, 1 - cos, in [0, 2]. An index stores vectors divided by their norms, so a distance costs as much as
 /// an inner product; a vector of norm zero is refused.
 struct cosine {
-  static constexpr bool squared = true;  // 1 - cos is half the squared distance of the two directions
-
   float operator()(std::span<const float> a, std::span<const float> b) const noexcept {
     return alidade::cosine(a, b);
   }

@@ -64,7 +64,7 @@ class flat_index {
     if (ec) detail::throw_error(ec, row);
   }
   std::size_t add(std::span<const std::uint64_t> keys, matrix_view<T> rows, std::error_code& ec) {
-    return vectors_.append(keys, rows, ec);
+    return vectors_.append(keys, rows, {}, ec);
   }
 
   /// The k nearest, sorted, ties by key; all there are when there are fewer.

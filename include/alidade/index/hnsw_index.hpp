@@ -5,6 +5,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <numeric>
 #include <span>
 #include <system_error>
 #include <utility>
@@ -100,7 +101,7 @@ class hnsw_index {
   std::size_t add(std::span<const std::uint64_t> keys, matrix_view<T> rows, const add_options& options,
                   std::error_code& ec) {
     const std::size_t first = size();
-    const std::size_t result = vectors_.append(keys, rows, ec);
+    const std::size_t result = vectors_.append(keys, rows, shuffled(rows.rows()), ec);
     if (ec) return result;
     undo_unlinked guard{*this, first};
     std::size_t upper_rows = 0;
@@ -205,6 +206,17 @@ class hnsw_index {
     const double uniform = static_cast<double>(bits + 1) * 0x1p-53;
     const double level = -std::log(uniform) / std::log(static_cast<double>(options_.M));
     return static_cast<std::size_t>(std::min(level, 63.0));
+  }
+
+  /// The order in which the rows of one call are inserted. Whatever order they come in, each batch is then a fair sample
+  /// of the call, so that the nodes of the next one, which do not see each other, find neighbours like them.
+  std::vector<std::uint32_t> shuffled(std::size_t count) const {
+    std::vector<std::uint32_t> order(count);
+    std::iota(order.begin(), order.end(), 0u);
+    for (std::size_t i = count; i > 1; --i) {
+      std::swap(order[i - 1], order[detail::mix64(options_.seed + detail::mix64(i)) % i]);
+    }
+    return order;
   }
 
   /// Takes rows that are not linked out again when linking ends early.

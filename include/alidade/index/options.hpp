@@ -18,8 +18,9 @@ struct hnsw_options {
   /// Width of the search that finds a new point's candidate neighbours. 1..65,535; more makes a better graph, slower.
   std::size_t ef_construction = 200;
 
-  /// A candidate is pruned when a neighbour kept before it is alpha times nearer to it than the point itself. 1..4. At
-  /// 1 it is the heuristic of arXiv 1603.09320, algorithm 4; a little more keeps longer edges and saves hops.
+  /// A candidate is pruned when alpha times its distance to a neighbour kept before it is at most its distance to the
+  /// point itself; distances as the metric gives them, so of l2_squared the squares, as in DiskANN's code. 1..4. At 1 it
+  /// is the heuristic of arXiv 1603.09320, algorithm 4; a little more keeps longer edges and saves hops.
   float alpha = 1.1f;
 
   /// Fill what pruning leaves of a row with the nearest pruned candidates (algorithm 4's keepPrunedConnections).

@@ -20,7 +20,7 @@ namespace alidade {
 inline namespace ALIDADE_ABI_NAMESPACE {
 namespace detail {
 
-/// Inserts nodes into a graph (arXiv 1603.09320, algorithm 1) in batches whose size is a share of what is there already.
+/// Inserts nodes into a graph (arXiv 1603.09320, algorithm 1) in batches that grow with what was inserted.
 ///
 /// In a batch every new node searches the graph as it was before the batch and writes its own row, which nobody reads
 /// yet; then the reverse edges are grouped by target, and each target's row is changed by one thread, offers in sorted
@@ -42,8 +42,9 @@ class graph_builder {
   /// Links the nodes from `linked` up to the graph's size, whose rows and levels are there already. `linked` grows with
   /// each batch: nodes behind it are not part of the graph yet, and may be taken away.
   void link_from(std::size_t& linked) {
+    const std::size_t first = linked;
     while (linked < graph_.size()) {
-      const std::size_t last = batch_end(linked, graph_.size());
+      const std::size_t last = batch_end(linked, linked - first);
       insert_batch(linked, last);
       linked = last;
     }
@@ -71,10 +72,11 @@ class graph_builder {
     std::vector<std::vector<edge>> edges;  // by partition of the targets
   };
 
-  /// A batch is a quarter of what is there. It ends behind the first node that rises above the present top level, so that
-  /// at most one does, which becomes the entry point.
-  std::size_t batch_end(std::size_t first, std::size_t end) const {
-    std::size_t last = std::min(end, first + std::max<std::size_t>(first / growth, 1));
+  /// A batch is a quarter of what this call has added before: its nodes do not see each other, so enough of their like,
+  /// which may be unlike all that was there before the call, must be linked already. It ends behind the first node that
+  /// rises above the present top level, so that at most one does, which becomes the entry point.
+  std::size_t batch_end(std::size_t first, std::size_t added) const {
+    const std::size_t last = std::min(graph_.size(), first + std::max<std::size_t>(added / 4, 1));
     for (std::size_t slot = first; slot < last; ++slot) {
       if (graph_.entry_point() == hnsw_graph::npos || graph_.level(slot) > graph_.max_level()) return slot + 1;
     }
@@ -124,10 +126,7 @@ class graph_builder {
       search_.start(query, entry, options_.ef_construction, w.scratch, none);
       search_.search_layer(query, level, w.scratch, none);
       entry = w.scratch.pool.slot(0);
-      w.candidates.resize(w.scratch.pool.size());
-      for (std::size_t i = 0; i < w.candidates.size(); ++i) {
-        w.candidates[i] = {w.scratch.pool.distance(i), w.scratch.pool.slot(i)};
-      }
+      collect_candidates(query, level, w);
       w.selector.select(w.candidates, graph_.capacity(level), graph_.links(level, slot));
       for (const candidate_type& c : w.candidates) {
         if (!c.kept) continue;
@@ -135,6 +134,23 @@ class graph_builder {
         w.edges[partition].push_back({static_cast<std::uint32_t>(level), c.slot, c.distance, slot});
       }
     }
+  }
+
+  /// The pool that a search has left. When it is full of ties, as thousands of equal vectors make it, the search could
+  /// not look beyond them; their first one's neighbours lead on, so that no island forms.
+  void collect_candidates(const T* query, std::size_t level, worker& w) {
+    const auto& pool = w.scratch.pool;
+    w.candidates.clear();
+    for (std::size_t i = 0; i < pool.size(); ++i) w.candidates.push_back({pool.distance(i), pool.slot(i)});
+    const D nearest = w.candidates.front().distance, farthest = w.candidates.back().distance;
+    if (pool.size() < options_.ef_construction || nearest < farthest) return;
+    const std::uint32_t first = w.candidates.front().slot;
+    const link* links = graph_.links(level, first);
+    for (std::size_t i = 0; i < graph_.degree(level, first); ++i) {
+      const D distance = vectors_.distance(query, links[i].slot());
+      if (farthest < distance) w.candidates.push_back({distance, links[i].slot()});
+    }
+    std::sort(w.candidates.begin(), w.candidates.end());
   }
 
   void link_back(std::size_t partition, worker& w) {
@@ -155,8 +171,6 @@ class graph_builder {
       begin = end;
     }
   }
-
-  static constexpr std::size_t growth = 4;
 
   const vector_set<T, Metric>& vectors_;
   hnsw_graph& graph_;

@@ -36,7 +36,7 @@ class neighbor_selector {
   using candidate_type = candidate<D>;
 
   neighbor_selector(const vector_set<T, Metric>& vectors, float alpha, bool fill)
-      : vectors_(vectors), ratio_(is_squared<Metric>() ? alpha * alpha : alpha), fill_(fill) {}
+      : vectors_(vectors), alpha_(alpha), fill_(fill) {}
 
   /// Writes a new node's row: from candidates sorted nearest first, those the rule keeps and then, when filling, the
   /// nearest of the others, `capacity` in all, nearest first. Returns how many.
@@ -67,7 +67,6 @@ class neighbor_selector {
     for (candidate_type offered : offers) {
       const auto position = std::lower_bound(row_.begin(), row_.end(), offered);
       const auto index = static_cast<std::size_t>(position - row_.begin());
-      if (is_full(capacity) && index == row_.size() && !fits_behind(capacity)) continue;
       offered.kept = !occluded(offered, std::span(row_).first(index));
       if (!offered.kept && (!fill_ || (row_.size() >= capacity && index == row_.size()))) continue;
       if (offered.kept) demote_behind(offered, index);
@@ -81,13 +80,6 @@ class neighbor_selector {
   }
 
  private:
-  bool is_full(std::size_t capacity) const noexcept { return row_.size() >= capacity; }
-
-  /// Whether something behind the last of a full row could displace an edge that is not kept.
-  bool fits_behind(std::size_t) const noexcept {
-    return std::any_of(row_.begin(), row_.end(), [](const candidate_type& c) { return !c.kept; });
-  }
-
   void load_row(std::uint32_t node, std::size_t capacity, const link* row) {
     row_.clear();
     addresses_.clear();
@@ -101,7 +93,7 @@ class neighbor_selector {
   }
 
   bool occludes(D between, D to_node) const noexcept {
-    return ratio_ * static_cast<float>(between) <= static_cast<float>(to_node);
+    return alpha_ * static_cast<float>(between) <= static_cast<float>(to_node);
   }
 
   /// Whether a kept one of `nearer` occludes c.
@@ -137,7 +129,7 @@ class neighbor_selector {
   }
 
   const vector_set<T, Metric>& vectors_;
-  float ratio_;
+  float alpha_;
   bool fill_;
   std::vector<candidate_type> kept_;
   std::vector<candidate_type> row_;

@@ -31,15 +31,6 @@ concept one_to_many_metric =
       m.many(query, rows, n, n, out);
     };
 
-template <class Metric>
-constexpr bool is_squared() noexcept {
-  if constexpr (requires { Metric::squared; }) {
-    return Metric::squared;
-  } else {
-    return false;
-  }
-}
-
 /// Looks at bits, so that it holds under -ffast-math too.
 template <class T>
 bool all_finite(std::span<const T> v) noexcept {
@@ -76,8 +67,10 @@ class vector_set {
     rows_.reserve(rows);
   }
 
-  /// Appends all rows or, when one is refused, none, and returns which; on success returns how many. Strong guarantee.
-  std::size_t append(std::span<const std::uint64_t> keys, matrix_view<T> rows, std::error_code& ec) {
+  /// Appends all rows or, when one is refused, none, and returns which; on success returns how many. Rows go to the slots
+  /// in the order given, or as they come when that is empty. Strong guarantee.
+  std::size_t append(std::span<const std::uint64_t> keys, matrix_view<T> rows, std::span<const std::uint32_t> order,
+                     std::error_code& ec) {
     ec.clear();
     if (keys.size() != rows.rows()) return fail(errc::size_mismatch, std::min(keys.size(), rows.rows()), ec);
     if (rows.rows() == 0) return 0;
@@ -91,6 +84,13 @@ class vector_set {
       if (code != errc{}) {
         keys_.truncate(before);
         return fail(code, i, ec);
+      }
+    }
+    if (!order.empty()) {  // all are good: once more, in that order
+      keys_.truncate(before);
+      for (std::size_t i = 0; i < rows.rows(); ++i) {
+        prepare(rows[order[i]], rows_[before + i]);
+        keys_.insert(keys[order[i]]);
       }
     }
     return rows.rows();
