@@ -2,6 +2,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <utility>
 
 #include <alidade/config/compiler.hpp>
 #include <alidade/config/namespace.hpp>
@@ -40,55 +41,62 @@ struct product_step {
   }
 };
 
-/// One pair of float vectors. Four accumulators: a step costs two loads, so at two loads a cycle the loop needs one
-/// multiply-add started each cycle, and its latency is four.
-template <class Step, simd::float_vector V = simd::f32>
-ALIDADE_FORCE_INLINE float reduce(const float* a, const float* b, std::size_t n) noexcept {
-  V s0 = V::zero(), s1 = V::zero(), s2 = V::zero(), s3 = V::zero();
+/// The sums of one vector against several others, four accumulators each: a step costs a load for each row, so at two
+/// loads a cycle the loop wants one or two multiply-adds started each cycle, and their latency is four. The order of
+/// additions is the same for any number of rows, so a pair has one distance, bit for bit, whatever it is measured with.
+// Rows are a parameter pack rather than a loop, so that the accumulators are registers at -O2 too.
+template <class Step, simd::float_vector V, std::size_t... Row>
+ALIDADE_FORCE_INLINE void reduce_rows(std::index_sequence<Row...>, const float* a, const float* const* rows,
+                                      std::size_t n, float* out) noexcept {
+  constexpr std::size_t count = sizeof...(Row);
+  const float* const row[count] = {rows[Row]...};
+  V sum0[count] = {(static_cast<void>(Row), V::zero())...};
+  V sum1[count] = {(static_cast<void>(Row), V::zero())...};
+  V sum2[count] = {(static_cast<void>(Row), V::zero())...};
+  V sum3[count] = {(static_cast<void>(Row), V::zero())...};
   std::size_t i = 0;
   for (; i + 4 * V::lanes <= n; i += 4 * V::lanes) {
-    s0 = Step::add(s0, V::load(a + i), V::load(b + i));
-    s1 = Step::add(s1, V::load(a + i + V::lanes), V::load(b + i + V::lanes));
-    s2 = Step::add(s2, V::load(a + i + 2 * V::lanes), V::load(b + i + 2 * V::lanes));
-    s3 = Step::add(s3, V::load(a + i + 3 * V::lanes), V::load(b + i + 3 * V::lanes));
+    const V x0 = V::load(a + i), x1 = V::load(a + i + V::lanes);
+    const V x2 = V::load(a + i + 2 * V::lanes), x3 = V::load(a + i + 3 * V::lanes);
+    ((sum0[Row] = Step::add(sum0[Row], x0, V::load(row[Row] + i))), ...);
+    ((sum1[Row] = Step::add(sum1[Row], x1, V::load(row[Row] + i + V::lanes))), ...);
+    ((sum2[Row] = Step::add(sum2[Row], x2, V::load(row[Row] + i + 2 * V::lanes))), ...);
+    ((sum3[Row] = Step::add(sum3[Row], x3, V::load(row[Row] + i + 3 * V::lanes))), ...);
   }
-  for (; i + V::lanes <= n; i += V::lanes) s0 = Step::add(s0, V::load(a + i), V::load(b + i));
-  if (i < n) s1 = Step::add(s1, V::load_partial(a + i, n - i), V::load_partial(b + i, n - i));
-  return reduce_add((s0 + s1) + (s2 + s3));
+  if (i + V::lanes <= n) {
+    const V x = V::load(a + i);
+    ((sum0[Row] = Step::add(sum0[Row], x, V::load(row[Row] + i))), ...);
+    i += V::lanes;
+  }
+  if (i + V::lanes <= n) {
+    const V x = V::load(a + i);
+    ((sum1[Row] = Step::add(sum1[Row], x, V::load(row[Row] + i))), ...);
+    i += V::lanes;
+  }
+  if (i + V::lanes <= n) {
+    const V x = V::load(a + i);
+    ((sum2[Row] = Step::add(sum2[Row], x, V::load(row[Row] + i))), ...);
+    i += V::lanes;
+  }
+  if (i < n) {
+    const V x = V::load_partial(a + i, n - i);
+    ((sum3[Row] = Step::add(sum3[Row], x, V::load_partial(row[Row] + i, n - i))), ...);
+  }
+  ((out[Row] = reduce_add((sum0[Row] + sum1[Row]) + (sum2[Row] + sum3[Row]))), ...);
 }
 
-/// One vector against four rows at a time: a fifth fewer loads than four pairs, and four streams of cache misses in
-/// flight instead of one. Two accumulators a row hide the latency of the multiply-add.
+/// out[r] = the sum of the steps over `a` and rows[r], for `Rows` rows at once.
+template <class Step, std::size_t Rows, simd::float_vector V = simd::f32>
+ALIDADE_FORCE_INLINE void reduce_rows(const float* a, const float* const* rows, std::size_t n, float* out) noexcept {
+  reduce_rows<Step, V>(std::make_index_sequence<Rows>{}, a, rows, n, out);
+}
+
+/// One pair of float vectors.
 template <class Step, simd::float_vector V = simd::f32>
-ALIDADE_FORCE_INLINE void reduce4(const float* a, const float* const* rows, std::size_t n, float* out) noexcept {
-  const float *r0 = rows[0], *r1 = rows[1], *r2 = rows[2], *r3 = rows[3];
-  V s0 = V::zero(), s1 = V::zero(), s2 = V::zero(), s3 = V::zero();
-  V t0 = V::zero(), t1 = V::zero(), t2 = V::zero(), t3 = V::zero();
-  std::size_t i = 0;
-  for (; i + 2 * V::lanes <= n; i += 2 * V::lanes) {
-    const V x = V::load(a + i), y = V::load(a + i + V::lanes);
-    s0 = Step::add(s0, x, V::load(r0 + i));
-    s1 = Step::add(s1, x, V::load(r1 + i));
-    s2 = Step::add(s2, x, V::load(r2 + i));
-    s3 = Step::add(s3, x, V::load(r3 + i));
-    t0 = Step::add(t0, y, V::load(r0 + i + V::lanes));
-    t1 = Step::add(t1, y, V::load(r1 + i + V::lanes));
-    t2 = Step::add(t2, y, V::load(r2 + i + V::lanes));
-    t3 = Step::add(t3, y, V::load(r3 + i + V::lanes));
-  }
-  for (; i < n; i += V::lanes) {
-    const bool whole = i + V::lanes <= n;
-    const auto load = [&](const float* p) { return whole ? V::load(p + i) : V::load_partial(p + i, n - i); };
-    const V x = load(a);
-    s0 = Step::add(s0, x, load(r0));
-    s1 = Step::add(s1, x, load(r1));
-    s2 = Step::add(s2, x, load(r2));
-    s3 = Step::add(s3, x, load(r3));
-  }
-  out[0] = reduce_add(s0 + t0);
-  out[1] = reduce_add(s1 + t1);
-  out[2] = reduce_add(s2 + t2);
-  out[3] = reduce_add(s3 + t3);
+ALIDADE_FORCE_INLINE float reduce(const float* a, const float* b, std::size_t n) noexcept {
+  float out;
+  reduce_rows<Step, 1, V>(a, &b, n, &out);
+  return out;
 }
 
 /// One pair of byte vectors; exact while the sum is below 2^32.
@@ -109,19 +117,25 @@ ALIDADE_FORCE_INLINE std::uint32_t reduce(const std::uint8_t* a, const std::uint
   return s0.total() + s1.total() + rest.total();
 }
 
-template <class Step>
-ALIDADE_FORCE_INLINE void reduce4(const std::uint8_t* a, const std::uint8_t* const* rows, std::size_t n,
-                                  std::uint32_t* out) noexcept {
-  for (std::size_t j = 0; j < 4; ++j) out[j] = reduce<Step>(a, rows[j], n);
+/// As many rows at once as their accumulators fit the registers: sharing the loads of `a` saves up to three in eight.
+inline constexpr std::size_t rows_at_once = simd::f32::registers >= 32 ? 4 : 2;
+
+template <class Step, std::size_t Rows>
+ALIDADE_FORCE_INLINE void reduce_rows(const std::uint8_t* a, const std::uint8_t* const* rows, std::size_t n,
+                                      std::uint32_t* out) noexcept {
+  for (std::size_t r = 0; r < Rows; ++r) out[r] = reduce<Step>(a, rows[r], n);
 }
 
-/// One vector against `count` rows anywhere in memory. While a group of four is summed, the next one is prefetched.
+/// One vector against `count` rows anywhere in memory, rows ahead prefetched.
 template <class Step, class T, class Out>
 inline void reduce_many(const T* a, const T* const* rows, std::size_t count, std::size_t n, Out* out) noexcept {
+  constexpr std::size_t ahead = 4;
   std::size_t j = 0;
-  for (; j + 4 <= count; j += 4) {
-    for (std::size_t next = j + 4; next < count && next < j + 8; ++next) simd::prefetch(rows[next], n * sizeof(T));
-    reduce4<Step>(a, rows + j, n, out + j);
+  for (; j + rows_at_once <= count; j += rows_at_once) {
+    for (std::size_t r = j + ahead; r < count && r < j + ahead + rows_at_once; ++r) {
+      simd::prefetch(rows[r], n * sizeof(T));
+    }
+    reduce_rows<Step, rows_at_once>(a, rows + j, n, out + j);
   }
   for (; j < count; ++j) out[j] = reduce<Step>(a, rows[j], n);
 }

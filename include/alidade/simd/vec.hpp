@@ -18,7 +18,7 @@ namespace simd {
 
 /// What kernels ask of a vector of floats. A kernel is written once, over this.
 ///
-/// - `V::lanes`: how many floats it holds;
+/// - `V::lanes`: how many floats it holds; `V::registers`: how many such vectors the processor holds;
 /// - `V::load(p)`: `lanes` floats from any address; `V::load_partial(p, count)`: count < lanes of them, never touching
 ///   memory past p + count, the other lanes zero;
 /// - `multiply_add(a, b, c)`: a * b + c, fused where the architecture can;
@@ -26,6 +26,7 @@ namespace simd {
 template <class V>
 concept float_vector = requires(V v, const float* p, std::size_t count) {
   { V::lanes } -> std::convertible_to<std::size_t>;
+  { V::registers } -> std::convertible_to<std::size_t>;
   { V::zero() } -> std::same_as<V>;
   { V::load(p) } -> std::same_as<V>;
   { V::load_partial(p, count) } -> std::same_as<V>;

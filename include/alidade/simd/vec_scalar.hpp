@@ -12,6 +12,7 @@ namespace simd {
 /// The vector abstraction with one lane: portable, and the reference that the others are tested against.
 struct f32_scalar {
   static constexpr std::size_t lanes = 1;
+  static constexpr std::size_t registers = 16;
   float value;
 
   static f32_scalar zero() noexcept { return {0.0f}; }

@@ -14,6 +14,7 @@ namespace simd {
 /// The vector abstraction over WebAssembly's 128-bit SIMD, which has no fused multiply-add.
 struct f32_wasm {
   static constexpr std::size_t lanes = 4;
+  static constexpr std::size_t registers = 16;  // of the x86 processors that most engines compile for
   v128_t value;
 
   static f32_wasm zero() noexcept { return {wasm_f32x4_splat(0.0f)}; }

@@ -35,6 +35,11 @@ using xsimd_arch = xsimd::neon;
 struct f32_xsimd {
   using batch = xsimd::batch<float, xsimd_arch>;
   static constexpr std::size_t lanes = batch::size;
+#if ALIDADE_ARCH_ID == ALIDADE_ARCH_ID_avx512 || ALIDADE_ARCH_ID == ALIDADE_ARCH_ID_neon64
+  static constexpr std::size_t registers = 32;
+#else
+  static constexpr std::size_t registers = 16;
+#endif
   batch value;
 
   static ALIDADE_FORCE_INLINE f32_xsimd zero() noexcept { return {batch(0.0f)}; }
