@@ -20,7 +20,7 @@ enum class errc {
   duplicate_key,           ///< the key is in the index already, or twice in one call
   invalid_option,          ///< an option is outside of its documented range
   size_mismatch,           ///< the number of keys differs from the number of rows, or an output is too small
-  too_many_rows,           ///< the index would exceed its 2^31 - 1 rows
+  too_many_rows,           ///< the index would exceed its 2^30 - 1 rows
 };
 
 namespace detail {

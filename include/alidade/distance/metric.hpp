@@ -25,6 +25,9 @@ inline namespace ALIDADE_ABI_NAMESPACE {
 /// - `void many(const T* query, const T* const* rows, std::size_t count, std::size_t n, D* out) const`: distances of
 ///   one prepared vector to many. Here n may exceed the dimension: vectors are padded with zeros to whole vector
 ///   registers, so that no loop needs a tail.
+/// - `using pruning_metric = ...`: another metric over the same stored form, default constructible, in which a graph's
+///   edges are pruned. The rule compares distances between three points, which means little where, as under the inner
+///   product, a point is not nearest to itself.
 template <class Metric, class T>
 concept metric = std::copy_constructible<Metric> &&
                  requires(const Metric& distance, std::span<const T> a, std::span<const T> b) {
@@ -64,6 +67,8 @@ struct l2_squared {
 /// Negative inner product, so that the largest product comes first. Of bytes it is an exact std::int32_t, right up to
 /// dimension 33,025 (255 * 255 * 33,025 < 2^31).
 struct inner_product {
+  using pruning_metric = l2_squared;
+
   template <class T>
     requires std::same_as<T, float> || std::same_as<T, std::uint8_t>
   auto operator()(std::span<const T> a, std::span<const T> b) const noexcept {

@@ -129,11 +129,12 @@ class flat_index {
     const T* rows[block];
     distance_type distances[block];
     std::vector<std::size_t> counts(end - begin, 0);
+    const auto vectors = vectors_.view();
     for (std::size_t first = 0; first < size(); first += block) {
       const std::size_t count = std::min(block, size() - first);
       for (std::size_t j = 0; j < count; ++j) rows[j] = vectors_.row(first + j);
       for (std::size_t query = begin; query < end; ++query) {
-        vectors_.distances(prepared + query * vectors_.stride(), rows, count, distances);
+        vectors.distances(prepared + query * vectors_.stride(), rows, count, distances);
         const auto slots = results.slots(query);
         std::size_t& found = counts[query - begin];
         for (std::size_t j = 0; j < count; ++j) {

@@ -36,7 +36,7 @@ struct graph_stats {
   std::size_t min_degree = 0;                ///< out-degrees on level 0
   std::size_t max_degree = 0;
   double mean_degree = 0;
-  double mean_kept_degree = 0;  ///< of these, edges that the pruning rule kept; the others fill
+  double mean_kept_degree = 0;  ///< of these, edges that the relative neighbourhood rule keeps
 };
 
 /// Approximate nearest neighbours by a Hierarchical Navigable Small World graph (Malkov and Yashunin, arXiv 1603.09320).
@@ -108,7 +108,9 @@ class hnsw_index {
     for (std::size_t slot = first; slot < vectors_.size(); ++slot) upper_rows += random_level(slot);
     graph_.reserve(vectors_.size(), upper_rows);
     for (std::size_t slot = first; slot < vectors_.size(); ++slot) graph_.append(random_level(slot));
-    detail::graph_builder<T, Metric> builder(vectors_, graph_, options_, options.threads);
+    using pruning_metric = typename detail::pruning_metric_of<Metric>::type;
+    detail::graph_builder<T, Metric> builder(vectors_.view(), vectors_.template view_as<pruning_metric>(), graph_,
+                                             options_, options.threads);
     builder.link_from(guard.linked);
     return result;
   }
@@ -168,7 +170,7 @@ class hnsw_index {
       s.max_degree = std::max(s.max_degree, degree);
       degrees += degree;
       const detail::link* links = graph_.links(0, slot);
-      kept += static_cast<std::size_t>(std::count_if(links, links + degree, [](auto l) { return l.kept(); }));
+      kept += static_cast<std::size_t>(std::count_if(links, links + degree, [](auto l) { return l.rank() == detail::edge_rank::kept; }));
     }
     s.mean_degree = static_cast<double>(degrees) / static_cast<double>(size());
     s.mean_kept_degree = static_cast<double>(kept) / static_cast<double>(size());
@@ -236,7 +238,7 @@ class hnsw_index {
     scratch.resize(size(), vectors_.stride(), graph_.capacity(0));
     if (const errc code = vectors_.prepare(query, scratch.query()); code != errc{}) return fail(code, ec);
     if (empty()) return 0;
-    const graph_search graph(vectors_, graph_);
+    const graph_search graph(vectors_.view(), graph_);
     const std::uint32_t entry = graph.descend(scratch.query(), 0, scratch, observer);
     graph.start(scratch.query(), entry, std::max(options.ef, options.k), scratch, observer);
     graph.search_layer(scratch.query(), 0, scratch, observer);

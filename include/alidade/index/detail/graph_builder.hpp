@@ -31,12 +31,16 @@ class graph_builder {
   using D = distance_type<Metric, T>;
   using search_type = graph_search<T, Metric>;
   using scratch_type = typename search_type::scratch_type;
-  using candidate_type = candidate<D>;
+  using selector_type = neighbor_selector<T, Metric>;
+  using candidate_type = typename selector_type::candidate_type;
+  using pruning_metric = typename selector_type::pruning_metric;
 
-  graph_builder(const vector_set<T, Metric>& vectors, hnsw_graph& graph, const hnsw_options& options,
-                std::size_t threads)
+  graph_builder(const vector_view<T, Metric>& vectors, const vector_view<T, pruning_metric>& pruning,
+                hnsw_graph& graph, const hnsw_options& options, std::size_t threads)
       : vectors_(vectors), graph_(graph), options_(options), search_(vectors, graph), threads_(resolve_threads(threads)) {
-    for (std::size_t i = 0; i < threads_; ++i) workers_.emplace_back(vectors, options);
+    for (std::size_t i = 0; i < threads_; ++i) {
+      workers_.emplace_back(selector_type(vectors, pruning, options.alpha, options.fill));
+    }
   }
 
   /// Links the nodes from `linked` up to the graph's size, whose rows and levels are there already. `linked` grows with
@@ -63,13 +67,13 @@ class graph_builder {
   };
 
   struct worker {
-    worker(const vector_set<T, Metric>& vectors, const hnsw_options& options)
-        : selector(vectors, options.alpha, options.fill) {}
+    explicit worker(selector_type s) : selector(std::move(s)) {}
 
     scratch_type scratch;
-    neighbor_selector<T, Metric> selector;
+    selector_type selector;
     std::vector<candidate_type> candidates;
-    std::vector<std::vector<edge>> edges;  // by partition of the targets
+    std::vector<std::vector<edge>> edges;  // that this worker asks for, by partition of the targets
+    std::vector<std::vector<edge>> next;   // for the round after this one
   };
 
   /// A batch is a quarter of what this call has added before: its nodes do not see each other, so enough of their like,
@@ -90,14 +94,18 @@ class graph_builder {
       for (worker& w : workers_) {
         w.scratch.resize(graph_.size(), vectors_.stride(), graph_.capacity(0));
         w.edges.resize(partitions);
+        w.next.resize(partitions);
       }
       find_entries(first, count);
       parallel_for(count, 16, threads_, [&](std::size_t begin, std::size_t end, std::size_t id) {
         for (std::size_t i = begin; i < end; ++i) insert(order_[i].second, order_[i].first, workers_[id]);
       });
-      parallel_for(partitions, 1, threads_, [&](std::size_t begin, std::size_t, std::size_t id) {
-        link_back(begin, workers_[id]);
-      });
+      while (any_edges()) {
+        parallel_for(partitions, 1, threads_, [&](std::size_t partition, std::size_t, std::size_t id) {
+          link_back(partition, static_cast<std::uint32_t>(first), workers_[id]);
+        });
+        for (worker& w : workers_) w.edges.swap(w.next);
+      }
     }
     const auto newest = static_cast<std::uint32_t>(last - 1);
     if (graph_.entry_point() == hnsw_graph::npos || graph_.level(newest) > graph_.max_level()) {
@@ -127,11 +135,11 @@ class graph_builder {
       search_.search_layer(query, level, w.scratch, none);
       entry = w.scratch.pool.slot(0);
       collect_candidates(query, level, w);
-      w.selector.select(w.candidates, graph_.capacity(level), graph_.links(level, slot));
+      w.selector.select(slot, w.candidates, graph_.capacity(level), graph_.links(level, slot));
       for (const candidate_type& c : w.candidates) {
-        if (!c.kept) continue;
-        const std::size_t partition = c.slot % w.edges.size();
-        w.edges[partition].push_back({static_cast<std::uint32_t>(level), c.slot, c.distance, slot});
+        if (c.rank != edge_rank::fill) {
+          ask(w.edges, {static_cast<std::uint32_t>(level), c.slot, c.distance, slot});
+        }
       }
     }
   }
@@ -141,19 +149,32 @@ class graph_builder {
   void collect_candidates(const T* query, std::size_t level, worker& w) {
     const auto& pool = w.scratch.pool;
     w.candidates.clear();
-    for (std::size_t i = 0; i < pool.size(); ++i) w.candidates.push_back({pool.distance(i), pool.slot(i)});
+    for (std::size_t i = 0; i < pool.size(); ++i) w.candidates.push_back({pool.distance(i), {}, pool.slot(i)});
     const D nearest = w.candidates.front().distance, farthest = w.candidates.back().distance;
     if (pool.size() < options_.ef_construction || nearest < farthest) return;
     const std::uint32_t first = w.candidates.front().slot;
     const link* links = graph_.links(level, first);
     for (std::size_t i = 0; i < graph_.degree(level, first); ++i) {
       const D distance = vectors_.distance(query, links[i].slot());
-      if (farthest < distance) w.candidates.push_back({distance, links[i].slot()});
+      if (farthest < distance) w.candidates.push_back({distance, {}, links[i].slot()});
     }
     std::sort(w.candidates.begin(), w.candidates.end());
   }
 
-  void link_back(std::size_t partition, worker& w) {
+  static void ask(std::vector<std::vector<edge>>& edges, const edge& e) {
+    edges[e.target % edges.size()].push_back(e);
+  }
+
+  bool any_edges() const {
+    return std::any_of(workers_.begin(), workers_.end(), [](const worker& w) {
+      return std::any_of(w.edges.begin(), w.edges.end(), [](const auto& edges) { return !edges.empty(); });
+    });
+  }
+
+  /// Offers to each target of the partition those who ask for an edge from it. A node of this batch (from `first` on) that
+  /// occludes another has not seen it, since neither was in the graph that they searched; they are offered to each other in
+  /// the next round. Each round's offers are nearer than the last's, so the rounds end.
+  void link_back(std::size_t partition, std::uint32_t first, worker& w) {
     std::vector<edge> edges;
     for (worker& other : workers_) {
       edges.insert(edges.end(), other.edges[partition].begin(), other.edges[partition].end());
@@ -165,14 +186,22 @@ class graph_builder {
       w.candidates.clear();
       std::size_t end = begin;
       for (; end < edges.size() && edges[end].target == head.target && edges[end].level == head.level; ++end) {
-        w.candidates.push_back({edges[end].distance, edges[end].source});
+        if (w.candidates.empty() || w.candidates.back().slot != edges[end].source) {
+          w.candidates.push_back({edges[end].distance, {}, edges[end].source});
+        }
       }
-      w.selector.offer(head.target, w.candidates, graph_.capacity(head.level), graph_.links(head.level, head.target));
+      w.selector.offer(head.target, w.candidates, graph_.capacity(head.level), graph_.links(head.level, head.target),
+                       [&](std::uint32_t by, const candidate_type& occluded, auto between) {
+                         if (by < first || !(between < occluded.span)) return;
+                         const D distance = vectors_.distance(vectors_.row(by), occluded.slot);
+                         ask(w.next, {head.level, by, distance, occluded.slot});
+                         if (occluded.slot >= first) ask(w.next, {head.level, occluded.slot, distance, by});
+                       });
       begin = end;
     }
   }
 
-  const vector_set<T, Metric>& vectors_;
+  vector_view<T, Metric> vectors_;
   hnsw_graph& graph_;
   const hnsw_options& options_;
   search_type search_;

@@ -22,7 +22,7 @@ class graph_search {
   using D = distance_type<Metric, T>;
   using scratch_type = search_scratch<T, D>;
 
-  graph_search(const vector_set<T, Metric>& vectors, const hnsw_graph& graph) noexcept
+  graph_search(const vector_view<T, Metric>& vectors, const hnsw_graph& graph)
       : vectors_(vectors), graph_(graph) {}
 
   /// The first loop of algorithm 5 (K-NN-SEARCH): from the entry point down to `level`, greedily. The graph is not empty.
@@ -93,7 +93,7 @@ class graph_search {
   static constexpr std::size_t burst = 8;
   static constexpr std::size_t burst_bytes = 512;
 
-  const vector_set<T, Metric>& vectors_;
+  vector_view<T, Metric> vectors_;
   const hnsw_graph& graph_;
 };
 

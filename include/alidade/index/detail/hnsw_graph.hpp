@@ -14,20 +14,27 @@ namespace alidade {
 inline namespace ALIDADE_ABI_NAMESPACE {
 namespace detail {
 
-/// An edge as a row stores it: the neighbour's slot, and whether the edge was kept by the pruning rule or fills the row.
+/// What an edge is in its row, by the pruning rule (select_neighbors.hpp); the higher, the longer it stays.
+enum class edge_rank : std::uint32_t { fill, spared, kept };
+
+/// An edge as a row stores it: the neighbour's slot and the edge's rank.
 class link {
  public:
   constexpr link() noexcept = default;
-  constexpr link(std::uint32_t slot, bool kept) noexcept : bits_(slot | (kept ? kept_bit : 0u)) {}
+  constexpr link(std::uint32_t slot, edge_rank rank) noexcept
+      : bits_(slot | static_cast<std::uint32_t>(rank) << slot_bits) {}
 
-  constexpr std::uint32_t slot() const noexcept { return bits_ & ~kept_bit; }
-  constexpr bool kept() const noexcept { return (bits_ & kept_bit) != 0; }
+  constexpr std::uint32_t slot() const noexcept { return bits_ & slot_mask; }
+  constexpr edge_rank rank() const noexcept { return static_cast<edge_rank>(bits_ >> slot_bits); }
   constexpr std::uint32_t bits() const noexcept { return bits_; }
 
+  static constexpr unsigned slot_bits = 30;
+
  private:
-  static constexpr std::uint32_t kept_bit = 0x80000000u;
+  static constexpr std::uint32_t slot_mask = (std::uint32_t{1} << slot_bits) - 1;
   std::uint32_t bits_ = 0;
 };
+static_assert(sizeof(link) == 4);
 
 /// The links of all nodes.
 ///
@@ -82,7 +89,7 @@ class hnsw_graph {
     first_upper_row_.push_back(static_cast<std::uint32_t>(upper_rows_));
     upper_rows_ += level;
     for (std::size_t l = 0; l <= level; ++l) {
-      std::fill_n(links(l, slot), capacity(l), link(static_cast<std::uint32_t>(slot), false));
+      std::fill_n(links(l, slot), capacity(l), link(static_cast<std::uint32_t>(slot), edge_rank::fill));
     }
   }
 

@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <span>
+#include <type_traits>
 #include <vector>
 
 #include <alidade/config/namespace.hpp>
@@ -14,124 +15,186 @@ namespace alidade {
 inline namespace ALIDADE_ABI_NAMESPACE {
 namespace detail {
 
-/// A possible neighbour of a node, with its distance to that node.
-template <class D>
+/// The metric in which edges are pruned: the index's own, unless it names another.
+template <class Metric>
+struct pruning_metric_of {
+  using type = Metric;
+};
+template <class Metric>
+  requires requires { typename Metric::pruning_metric; }
+struct pruning_metric_of<Metric> {
+  using type = typename Metric::pruning_metric;
+};
+
+/// A possible neighbour of a node: its distance to that node as the index ranks, and as edges are pruned.
+template <class D, class P>
 struct candidate {
   D distance;
+  P span;
   std::uint32_t slot;
-  bool kept = false;
+  edge_rank rank = edge_rank::fill;
 
   friend bool operator<(const candidate& a, const candidate& b) noexcept {
     return a.distance < b.distance || (!(b.distance < a.distance) && a.slot < b.slot);
   }
 };
 
-/// The pruning rule: arXiv 1603.09320's algorithm 4 (SELECT-NEIGHBORS-HEURISTIC) with the distance ratio alpha of
-/// DiskANN's RobustPrune. Walking away from a node, a candidate c is kept when no neighbour s kept before it has
-/// alpha * d(s, c) <= d(node, c): then s would lead to c.
+/// The pruning rule. Walking away from a node, a candidate c is `kept` when no kept neighbour s before it is nearer to c
+/// than the node is (the relative neighbourhood rule of arXiv 1603.09320, algorithm 4: then s leads to c), else `spared`
+/// when no kept or spared one is so by the factor alpha (DiskANN's RobustPrune); all others can but fill the row. Where
+/// room is short, kept edges go before spared ones, and those before fill: kept edges are what connects the graph.
 template <class T, class Metric>
 class neighbor_selector {
  public:
+  using pruning_metric = typename pruning_metric_of<Metric>::type;
   using D = distance_type<Metric, T>;
-  using candidate_type = candidate<D>;
+  using P = distance_type<pruning_metric, T>;
+  using candidate_type = candidate<D, P>;
 
-  neighbor_selector(const vector_set<T, Metric>& vectors, float alpha, bool fill)
-      : vectors_(vectors), alpha_(alpha), fill_(fill) {}
+  neighbor_selector(const vector_view<T, Metric>& vectors, const vector_view<T, pruning_metric>& pruning, float alpha,
+                    bool fill)
+      : vectors_(vectors), pruning_(pruning), alpha_(alpha), fill_(fill) {}
 
-  /// Writes a new node's row: from candidates sorted nearest first, those the rule keeps and then, when filling, the
-  /// nearest of the others, `capacity` in all, nearest first. Returns how many.
-  std::size_t select(std::span<candidate_type> candidates, std::size_t capacity, link* row) {
-    kept_.clear();
+  /// Writes a new node's row from candidates sorted nearest first, `capacity` at most, nearest first; the candidates'
+  /// ranks are set.
+  void select(std::uint32_t node, std::span<candidate_type> candidates, std::size_t capacity, link* row) {
+    row_.clear();
+    std::size_t kept = 0;
     for (candidate_type& c : candidates) {
-      c.kept = kept_.size() < capacity && !occluded(c, kept_);
-      if (c.kept) kept_.push_back(c);
+      c.span = span_between(node, c);
+      c.rank = kept < capacity ? rank_behind(c, row_, [](const candidate_type&, P) {}) : edge_rank::fill;
+      kept += static_cast<std::size_t>(c.rank == edge_rank::kept);
+      if (c.rank != edge_rank::fill) row_.push_back(c);
     }
-    std::size_t room_for_fill = fill_ ? capacity - kept_.size() : 0;
+    std::size_t room[] = {0, 0, std::min(kept, capacity)};  // by rank
+    room[1] = std::min(row_.size() - kept, capacity - room[2]);
+    room[0] = capacity - room[1] - room[2];
     std::size_t count = 0;
     for (const candidate_type& c : candidates) {
-      if (!c.kept) {
-        if (room_for_fill == 0) continue;
-        --room_for_fill;
-      }
-      row[count++] = link(c.slot, c.kept);
+      std::size_t& left = room[static_cast<std::size_t>(c.rank)];
+      if (left == 0 || (c.rank == edge_rank::fill && !fill_)) continue;
+      --left;
+      row[count++] = link(c.slot, c.rank);
     }
-    return count;
+    pad(node, count, capacity, row);
   }
 
-  /// Offers new neighbours, sorted nearest first, to the row of `node`; the row stays sorted. An offer that no kept
-  /// neighbour occludes is kept, and those behind it that it occludes are kept no longer; where the row overflows, the
-  /// farthest neighbours that are not kept go first. This is what the rule gives for all of them together, but for
-  /// candidates that an occluder's own removal would have cleared, at a twentieth of its distances.
-  void offer(std::uint32_t node, std::span<const candidate_type> offers, std::size_t capacity, link* row) {
+  /// Offers new neighbours, sorted nearest first, to the row of `node`; the row stays sorted. Ranks are updated as the rule
+  /// says, except that a neighbour whose occluder goes does not rise again. `on_occluded(by, slot, distance)` hears of each
+  /// neighbour that is not kept, or kept no longer, because of `by`.
+  template <class OnOccluded>
+  void offer(std::uint32_t node, std::span<const candidate_type> offers, std::size_t capacity, link* row,
+             const OnOccluded& on_occluded) {
     load_row(node, capacity, row);
     for (candidate_type offered : offers) {
       const auto position = std::lower_bound(row_.begin(), row_.end(), offered);
+      if (position != row_.end() && position->slot == offered.slot) continue;  // it is there already
       const auto index = static_cast<std::size_t>(position - row_.begin());
-      offered.kept = !occluded(offered, std::span(row_).first(index));
-      if (!offered.kept && (!fill_ || (row_.size() >= capacity && index == row_.size()))) continue;
-      if (offered.kept) demote_behind(offered, index);
+      offered.span = span_between(node, offered);
+      offered.rank = rank_behind(offered, std::span<const candidate_type>(row_).first(index),
+                                 [&](const candidate_type& by, P between) { on_occluded(by.slot, offered, between); });
+      if (offered.rank != edge_rank::fill) {
+        demote_behind(offered, index, on_occluded);
+      } else if (!fill_ || (row_.size() == capacity && index == capacity)) {
+        continue;
+      }
       row_.insert(row_.begin() + static_cast<std::ptrdiff_t>(index), offered);
-      if (!fill_) std::erase_if(row_, [](const candidate_type& c) { return !c.kept; });
+      if (!fill_) std::erase_if(row_, [](const candidate_type& c) { return c.rank == edge_rank::fill; });
       if (row_.size() > capacity) drop_one();
     }
-    for (std::size_t i = 0; i < capacity; ++i) {
-      row[i] = i < row_.size() ? link(row_[i].slot, row_[i].kept) : link(node, false);
-    }
+    for (std::size_t i = 0; i < row_.size(); ++i) row[i] = link(row_[i].slot, row_[i].rank);
+    pad(node, row_.size(), capacity, row);
   }
 
  private:
+  static void pad(std::uint32_t node, std::size_t count, std::size_t capacity, link* row) noexcept {
+    std::fill(row + count, row + capacity, link(node, edge_rank::fill));
+  }
+
+  P span_between(std::uint32_t node, const candidate_type& c) const noexcept {
+    if constexpr (std::is_same_v<pruning_metric, Metric>) {
+      return c.distance;
+    } else {
+      return pruning_.distance(pruning_.row(node), c.slot);
+    }
+  }
+
   void load_row(std::uint32_t node, std::size_t capacity, const link* row) {
     row_.clear();
     addresses_.clear();
     for (std::size_t i = 0; i < capacity && row[i].slot() != node; ++i) {
-      row_.push_back({D{}, row[i].slot(), row[i].kept()});
+      row_.push_back({D{}, P{}, row[i].slot(), row[i].rank()});
       addresses_.push_back(vectors_.row(row[i].slot()));
     }
     distances_.resize(addresses_.size());
     vectors_.distances(vectors_.row(node), addresses_.data(), addresses_.size(), distances_.data());
-    for (std::size_t i = 0; i < row_.size(); ++i) row_[i].distance = distances_[i];
+    for (std::size_t i = 0; i < row_.size(); ++i) {
+      row_[i].distance = distances_[i];
+      row_[i].span = span_between(node, row_[i]);
+    }
   }
 
-  bool occludes(D between, D to_node) const noexcept {
-    return alpha_ * static_cast<float>(between) <= static_cast<float>(to_node);
+  bool spared(P between, P span) const noexcept {
+    return alpha_ * static_cast<float>(between) > static_cast<float>(span);
   }
 
-  /// Whether a kept one of `nearer` occludes c.
-  bool occluded(const candidate_type& c, std::span<const candidate_type> nearer) const {
+  /// The rank of c behind those nearer. `on_occluded` hears of the first that keeps it from being kept.
+  template <class OnOccluded>
+  edge_rank rank_behind(const candidate_type& c, std::span<const candidate_type> nearer,
+                        const OnOccluded& on_occluded) const {
     constexpr std::size_t group = 4;
+    const candidate_type* others[group];
     const T* addresses[group];
-    D between[group];
+    P between[group];
+    edge_rank rank = edge_rank::kept;
+    bool is_spared = true;
     for (std::size_t i = 0; i < nearer.size();) {
       std::size_t count = 0;
       for (; i < nearer.size() && count < group; ++i) {
-        if (nearer[i].kept) addresses[count++] = vectors_.row(nearer[i].slot);
+        if (nearer[i].rank == edge_rank::fill) continue;
+        others[count] = &nearer[i];
+        addresses[count++] = pruning_.row(nearer[i].slot);
       }
-      vectors_.distances(vectors_.row(c.slot), addresses, count, between);
+      pruning_.distances(pruning_.row(c.slot), addresses, count, between);
       for (std::size_t j = 0; j < count; ++j) {
-        if (occludes(between[j], c.distance)) return true;
+        if (rank == edge_rank::kept && others[j]->rank == edge_rank::kept && between[j] <= c.span) {
+          on_occluded(*others[j], between[j]);
+          rank = edge_rank::spared;
+        }
+        is_spared = is_spared && spared(between[j], c.span);
+        if (rank != edge_rank::kept && !is_spared) return edge_rank::fill;
       }
     }
-    return false;
+    return rank;
   }
 
-  void demote_behind(const candidate_type& offered, std::size_t from) {
+  template <class OnOccluded>
+  void demote_behind(const candidate_type& offered, std::size_t from, const OnOccluded& on_occluded) {
     for (std::size_t i = from; i < row_.size(); ++i) {
-      if (row_[i].kept && occludes(vectors_.distance(vectors_.row(offered.slot), row_[i].slot), row_[i].distance)) {
-        row_[i].kept = false;
+      candidate_type& c = row_[i];
+      if (c.rank == edge_rank::fill || c.rank > offered.rank) continue;
+      const P between = pruning_.distance(pruning_.row(offered.slot), c.slot);
+      if (c.rank == edge_rank::kept && between <= c.span) {
+        c.rank = edge_rank::spared;
+        on_occluded(offered.slot, c, between);
       }
+      if (c.rank == edge_rank::spared && !spared(between, c.span)) c.rank = edge_rank::fill;
     }
   }
 
+  /// The farthest of the lowest rank.
   void drop_one() {
-    const auto last_fill =
-        std::find_if(row_.rbegin(), row_.rend(), [](const candidate_type& c) { return !c.kept; });
-    row_.erase(last_fill == row_.rend() ? row_.end() - 1 : last_fill.base() - 1);
+    auto dropped = row_.end() - 1;
+    for (auto c = row_.end() - 1; c != row_.begin();) {
+      if ((--c)->rank < dropped->rank) dropped = c;
+    }
+    row_.erase(dropped);
   }
 
-  const vector_set<T, Metric>& vectors_;
+  vector_view<T, Metric> vectors_;
+  vector_view<T, pruning_metric> pruning_;
   float alpha_;
   bool fill_;
-  std::vector<candidate_type> kept_;
   std::vector<candidate_type> row_;
   std::vector<const T*> addresses_;
   std::vector<D> distances_;

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <span>
 #include <system_error>
+#include <type_traits>
 #include <utility>
 
 #include <alidade/config/namespace.hpp>
@@ -43,13 +44,50 @@ bool all_finite(std::span<const T> v) noexcept {
   }
 }
 
+/// Stored vectors, by slot, and distances between them in one metric. A view: it owns nothing.
+template <class T, metric<T> Metric>
+class vector_view {
+ public:
+  using D = distance_type<Metric, T>;
+
+  vector_view(const row_storage<T>& rows, std::size_t dimension, const Metric& metric)
+      : rows_(rows), dimension_(dimension), metric_(metric) {}
+
+  std::size_t stride() const noexcept { return rows_.stride(); }
+  const T* row(std::size_t slot) const noexcept { return rows_[slot]; }
+
+  /// Distances from a prepared vector to rows given by address.
+  void distances(const T* query, const T* const* rows, std::size_t count, D* out) const noexcept {
+    if constexpr (one_to_many_metric<Metric, T>) {
+      metric_.many(query, rows, count, stride(), out);
+    } else {
+      const std::span<const T> a(query, dimension_);
+      for (std::size_t i = 0; i < count; ++i) {
+        out[i] = static_cast<D>(metric_(a, std::span<const T>(rows[i], dimension_)));
+      }
+    }
+  }
+
+  D distance(const T* query, std::size_t slot) const noexcept {
+    const T* address = row(slot);
+    D out;
+    distances(query, &address, 1, &out);
+    return out;
+  }
+
+ private:
+  const row_storage<T>& rows_;
+  std::size_t dimension_;
+  [[no_unique_address]] Metric metric_;
+};
+
 /// What every index stands on: checked vectors in flat storage, each with the user's key, and distances to them. Rows
 /// hold the metric's prepared form, padded with zeros up to the stride.
 template <class T, metric<T> Metric>
 class vector_set {
  public:
   using D = distance_type<Metric, T>;
-  static constexpr std::size_t max_rows = (std::size_t{1} << 31) - 1;
+  static constexpr std::size_t max_rows = (std::size_t{1} << 30) - 1;  // a link has two bits beside the slot
 
   vector_set(std::size_t dimension, Metric metric)
       : dimension_(dimension), metric_(std::move(metric)), rows_(dimension) {}
@@ -57,7 +95,6 @@ class vector_set {
   std::size_t size() const noexcept { return keys_.size(); }
   std::size_t dimension() const noexcept { return dimension_; }
   std::size_t stride() const noexcept { return rows_.stride(); }
-  const Metric& metric() const noexcept { return metric_; }
   const T* row(std::size_t slot) const noexcept { return rows_[slot]; }
   std::uint64_t key(std::size_t slot) const noexcept { return keys_.key(slot); }
   bool contains(std::uint64_t key) const noexcept { return keys_.find(key) != key_map::npos; }
@@ -65,6 +102,17 @@ class vector_set {
   void reserve(std::size_t rows) {
     keys_.reserve(rows);
     rows_.reserve(rows);
+  }
+
+  /// The vectors under the set's own metric, or under another that takes their stored form.
+  vector_view<T, Metric> view() const { return {rows_, dimension_, metric_}; }
+  template <class Other>
+  vector_view<T, Other> view_as() const {
+    if constexpr (std::is_same_v<Other, Metric>) {
+      return view();
+    } else {
+      return {rows_, dimension_, Other{}};
+    }
   }
 
   /// Appends all rows or, when one is refused, none, and returns which; on success returns how many. Rows go to the slots
@@ -110,25 +158,6 @@ class vector_set {
     }
     std::fill(out + dimension_, out + stride(), T{});
     return errc{};
-  }
-
-  /// Distances from a prepared vector to rows given by address.
-  void distances(const T* query, const T* const* rows, std::size_t count, D* out) const noexcept {
-    if constexpr (one_to_many_metric<Metric, T>) {
-      metric_.many(query, rows, count, stride(), out);
-    } else {
-      const std::span<const T> a(query, dimension_);
-      for (std::size_t i = 0; i < count; ++i) {
-        out[i] = static_cast<D>(metric_(a, std::span<const T>(rows[i], dimension_)));
-      }
-    }
-  }
-
-  D distance(const T* query, std::size_t slot) const noexcept {
-    const T* address = row(slot);
-    D out;
-    distances(query, &address, 1, &out);
-    return out;
   }
 
   std::size_t memory_bytes() const noexcept { return keys_.memory_bytes() + rows_.memory_bytes(); }
