@@ -30,8 +30,9 @@ struct built_graph {
       vectors.append(std::span(data.keys).subspan(linked, last - linked), data.view(linked, last - linked), {}, ec);
       graph.reserve(last, 3 * (last - linked));
       for (std::size_t slot = linked; slot < last; ++slot) graph.append(r.below(8) != 0 ? 0 : r.below(8) != 0 ? 1 : 3);
-      detail::graph_builder builder(vectors, graph, options, 2);
+      detail::graph_builder<float, metrics::l2_squared> builder(vectors.view(), vectors.view(), graph, options, 2);
       builder.link_from(linked);
+      builder.repair();
     }
   }
 };
@@ -61,7 +62,7 @@ TEST_CASE("rows of the graph are what they claim to be") {
             REQUIRE(to < rows);
             CHECK(to != slot);
             CHECK(graph.level(to) >= level);
-            const float distance = built.vectors.distance(built.vectors.row(slot), to);
+            const float distance = built.vectors.view().distance(built.vectors.row(slot), to);
             CHECK(distance >= previous);  // nearest first
             previous = distance;
             seen.push_back(to);

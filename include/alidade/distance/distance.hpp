@@ -10,6 +10,7 @@
 #include <alidade/config/namespace.hpp>
 #include <alidade/core/matrix_view.hpp>
 #include <alidade/distance/kernels.hpp>
+#include <alidade/simd/prefetch.hpp>
 
 /// Distances and similarities of two vectors, and of one vector and many.
 ///
@@ -110,7 +111,10 @@ void one_to_many(std::span<const T> query, matrix_view<T> rows, std::span<Out> o
   const T* pointers[group];
   for (std::size_t begin = 0; begin < rows.rows(); begin += group) {
     const std::size_t count = std::min(group, rows.rows() - begin);
-    for (std::size_t j = 0; j < count; ++j) pointers[j] = rows.data() + (begin + j) * rows.stride();
+    for (std::size_t j = 0; j < count; ++j) {
+      pointers[j] = rows.data() + (begin + j) * rows.stride();
+      simd::prefetch(pointers[j], query.size() * sizeof(T));
+    }
     reduce_many<Step>(query.data(), pointers, count, query.size(), out.data() + begin);
   }
 }

@@ -7,7 +7,6 @@
 #include <alidade/config/compiler.hpp>
 #include <alidade/config/namespace.hpp>
 #include <alidade/simd/ops/u8.hpp>
-#include <alidade/simd/prefetch.hpp>
 #include <alidade/simd/vec.hpp>
 
 /// The loops that everything stands on, over raw pointers. Each is a reduction of a step over two vectors; the steps say
@@ -126,17 +125,11 @@ ALIDADE_FORCE_INLINE void reduce_rows(const std::uint8_t* a, const std::uint8_t*
   for (std::size_t r = 0; r < Rows; ++r) out[r] = reduce<Step>(a, rows[r], n);
 }
 
-/// One vector against `count` rows anywhere in memory, rows ahead prefetched.
+/// One vector against `count` rows anywhere in memory.
 template <class Step, class T, class Out>
 inline void reduce_many(const T* a, const T* const* rows, std::size_t count, std::size_t n, Out* out) noexcept {
-  constexpr std::size_t ahead = 4;
   std::size_t j = 0;
-  for (; j + rows_at_once <= count; j += rows_at_once) {
-    for (std::size_t r = j + ahead; r < count && r < j + ahead + rows_at_once; ++r) {
-      simd::prefetch(rows[r], n * sizeof(T));
-    }
-    reduce_rows<Step, rows_at_once>(a, rows + j, n, out + j);
-  }
+  for (; j + rows_at_once <= count; j += rows_at_once) reduce_rows<Step, rows_at_once>(a, rows + j, n, out + j);
   for (; j < count; ++j) out[j] = reduce<Step>(a, rows[j], n);
 }
 

@@ -112,6 +112,12 @@ class hnsw_index {
     detail::graph_builder<T, Metric> builder(vectors_.view(), vectors_.template view_as<pruning_metric>(), graph_,
                                              options_, options.threads);
     builder.link_from(guard.linked);
+    // A repair looks at every node: once for each eighth that is added, it costs a constant number of looks a vector.
+    unrepaired_ += rows.rows();
+    if (unrepaired_ * repair_share >= size()) {
+      builder.repair();
+      unrepaired_ = 0;
+    }
     return result;
   }
 
@@ -271,7 +277,10 @@ class hnsw_index {
     return {};
   }
 
+  static constexpr std::size_t repair_share = 8;
+
   hnsw_options options_;
+  std::size_t unrepaired_ = 0;  // vectors added since the graph's connection was last seen to
   detail::vector_set<T, Metric> vectors_;
   detail::hnsw_graph graph_;
   std::unique_ptr<scratches> scratches_;

@@ -23,7 +23,8 @@ struct hnsw_options {
   /// is the heuristic of arXiv 1603.09320, algorithm 4; a little more keeps longer edges and saves hops.
   float alpha = 1.1f;
 
-  /// Fill what pruning leaves of a row with the nearest pruned candidates (algorithm 4's keepPrunedConnections).
+  /// Fill what pruning leaves of a row with the nearest pruned candidates (algorithm 4's keepPrunedConnections). Without
+  /// it rows are shorter, and a full row that must shrink is left with what the rule spares.
   bool fill = true;
 
   /// Decides the levels. The same input, options and seed give the same graph, for any number of threads.

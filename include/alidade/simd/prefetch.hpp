@@ -1,5 +1,6 @@
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 
 #include <alidade/config/compiler.hpp>
@@ -26,10 +27,12 @@ ALIDADE_FORCE_INLINE void prefetch(const void* address) noexcept {
 #endif
 }
 
-/// Asks for all cache lines of [address, address + bytes), where address is aligned to a line.
+/// Asks for the first lines of [address, address + bytes), 512 bytes at most: behind those the processor's own
+/// prefetcher has seen the stream and goes on by itself.
 ALIDADE_FORCE_INLINE void prefetch(const void* address, std::size_t bytes) noexcept {
+  constexpr std::size_t limit = 512;
   const auto* line = static_cast<const std::byte*>(address);
-  for (std::size_t offset = 0; offset < bytes; offset += 64) prefetch(line + offset);
+  for (std::size_t offset = 0; offset < std::min(bytes, limit); offset += 64) prefetch(line + offset);
 }
 
 }  // namespace simd

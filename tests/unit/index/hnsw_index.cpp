@@ -202,6 +202,23 @@ TEST_CASE("options out of range are refused") {
   CHECK_THROWS_AS(hnsw_index<float>(0), error);
 }
 
+TEST_CASE("every vector can be reached, equal ones by the thousand included") {
+  test::dataset<float> data(3000, 8, 16);
+  for (std::size_t i = 0; i < data.rows; ++i) {
+    // A third is one vector, in the middle of all; a third comes in pairs.
+    if (i % 3 == 0) std::fill_n(data.values.begin() + static_cast<std::ptrdiff_t>(i * 8), 8, 0.0f);
+    if (i % 6 == 4) {
+      const auto row = data.values.begin() + static_cast<std::ptrdiff_t>(i * 8);
+      std::copy_n(row - 24, 8, row);
+    }
+  }
+  for (const bool fill : {true, false}) {
+    hnsw_index<float> index(8, {.M = 4, .ef_construction = 30, .fill = fill});
+    index.add(data.keys, data.view());
+    CHECK(index.search(data.view()[0], {.k = data.rows, .ef = data.rows}).size() == data.rows);
+  }
+}
+
 TEST_CASE("thousands of equal vectors do not break the graph") {
   test::dataset<float> data(2000, 8, 8);
   for (std::size_t i = 0; i < 1500; ++i) std::copy_n(data.values.begin(), 8, data.values.begin() + static_cast<std::ptrdiff_t>(i * 8));
@@ -262,7 +279,7 @@ TEST_CASE("the degree options hold") {
   CHECK(filled.stats().max_degree == 10);
   CHECK(filled.stats().mean_degree > 9.9);
   CHECK(pruned.stats().mean_degree < filled.stats().mean_degree);
-  CHECK(pruned.stats().mean_degree == pruned.stats().mean_kept_degree);
+  CHECK(pruned.stats().max_degree <= 10);
   CHECK(filled.stats().nodes_per_level[0] == 800);
   CHECK(filled.stats().levels == filled.stats().nodes_per_level.size());
   CHECK(hnsw_index<float>(3).stats().levels == 0);

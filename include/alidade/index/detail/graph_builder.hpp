@@ -9,6 +9,7 @@
 
 #include <alidade/config/namespace.hpp>
 #include <alidade/core/parallel.hpp>
+#include <alidade/index/detail/graph_repair.hpp>
 #include <alidade/index/detail/graph_search.hpp>
 #include <alidade/index/detail/hnsw_graph.hpp>
 #include <alidade/index/detail/select_neighbors.hpp>
@@ -52,6 +53,14 @@ class graph_builder {
       insert_batch(linked, last);
       linked = last;
     }
+  }
+
+  /// Connects what the batches left cut off.
+  void repair() {
+    if (graph_.size() == 0) return;
+    graph_repair<T, Metric> repair(vectors_, graph_, options_.ef_construction, workers_[0].scratch);
+    workers_[0].scratch.resize(graph_.size(), vectors_.stride(), graph_.capacity(0));
+    repair.run();
   }
 
  private:

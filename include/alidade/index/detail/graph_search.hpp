@@ -50,13 +50,16 @@ class graph_search {
     return nearest;
   }
 
-  /// Puts the first node into an empty pool of the given width.
+  /// Puts the first nodes into an empty pool of the given width: the one that a descent has found and the entry point,
+  /// which leads to every other, so that a search as wide as the index sees all of it.
   template <search_observer Observer>
   void start(const T* query, std::uint32_t slot, std::size_t ef, scratch_type& scratch, Observer& observer) const {
     scratch.pool.reset(ef);
-    scratch.visited.insert(slot);
-    scratch.pool.insert(vectors_.distance(query, slot), slot);
-    observer.on_distances(1);
+    for (const std::uint32_t first : {slot, graph_.entry_point()}) {
+      if (!scratch.visited.insert(first)) continue;
+      scratch.pool.insert(vectors_.distance(query, first), first);
+      observer.on_distances(1);
+    }
   }
 
   /// Algorithm 2 (SEARCH-LAYER): expands the nearest unexpanded entry of the pool until none is left. The pool then holds
@@ -82,16 +85,14 @@ class graph_search {
   template <search_observer Observer>
   void measure(const T* query, std::size_t count, scratch_type& scratch, Observer& observer) const {
     const std::size_t bytes = vectors_.stride() * sizeof(T);
+    // All rows are asked for in one burst before the first is read, so that their misses overlap.
     for (std::size_t i = 0; i < count; ++i) {
       scratch.rows[i] = vectors_.row(scratch.slots[i]);
-      if (i < burst) simd::prefetch(scratch.rows[i], std::min(bytes, burst_bytes));
+      simd::prefetch(scratch.rows[i], bytes);
     }
     vectors_.distances(query, scratch.rows.data(), count, scratch.distances.data());
     observer.on_distances(count);
   }
-
-  static constexpr std::size_t burst = 8;
-  static constexpr std::size_t burst_bytes = 512;
 
   vector_view<T, Metric> vectors_;
   const hnsw_graph& graph_;

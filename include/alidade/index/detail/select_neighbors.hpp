@@ -95,12 +95,11 @@ class neighbor_selector {
                                  [&](const candidate_type& by, P between) { on_occluded(by.slot, offered, between); });
       if (offered.rank != edge_rank::fill) {
         demote_behind(offered, index, on_occluded);
-      } else if (!fill_ || (row_.size() == capacity && index == capacity)) {
+      } else if (row_.size() == capacity && index == capacity) {
         continue;
       }
       row_.insert(row_.begin() + static_cast<std::ptrdiff_t>(index), offered);
-      if (!fill_) std::erase_if(row_, [](const candidate_type& c) { return c.rank == edge_rank::fill; });
-      if (row_.size() > capacity) drop_one();
+      if (row_.size() > capacity) shrink(capacity);
     }
     for (std::size_t i = 0; i < row_.size(); ++i) row[i] = link(row_[i].slot, row_[i].rank);
     pad(node, row_.size(), capacity, row);
@@ -182,8 +181,12 @@ class neighbor_selector {
     }
   }
 
-  /// The farthest of the lowest rank.
-  void drop_one() {
+  /// Drops the farthest of the lowest rank; without filling, all that fills.
+  void shrink(std::size_t capacity) {
+    if (!fill_) {
+      std::erase_if(row_, [](const candidate_type& c) { return c.rank == edge_rank::fill; });
+      if (row_.size() <= capacity) return;
+    }
     auto dropped = row_.end() - 1;
     for (auto c = row_.end() - 1; c != row_.begin();) {
       if ((--c)->rank < dropped->rank) dropped = c;

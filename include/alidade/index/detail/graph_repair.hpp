@@ -1,0 +1,109 @@
+#pragma once
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <vector>
+
+#include <alidade/config/namespace.hpp>
+#include <alidade/index/detail/graph_search.hpp>
+#include <alidade/index/detail/hnsw_graph.hpp>
+#include <alidade/index/observer.hpp>
+
+namespace alidade {
+inline namespace ALIDADE_ABI_NAMESPACE {
+namespace detail {
+
+/// Sees to it that level 0 leads from the entry point to every node. Bounded rows cannot promise that by themselves: a
+/// hub, or the hundredth of equal vectors, has more nodes that depend on it than links. Costs one traversal, and a search
+/// for each node that is cut off; the result depends on nothing but the graph.
+template <class T, class Metric>
+class graph_repair {
+ public:
+  using search_type = graph_search<T, Metric>;
+  using scratch_type = typename search_type::scratch_type;
+
+  graph_repair(const vector_view<T, Metric>& vectors, hnsw_graph& graph, std::size_t width, scratch_type& scratch)
+      : vectors_(vectors), graph_(graph), search_(vectors, graph), width_(width), scratch_(scratch) {}
+
+  void run() {
+    reached_.assign(graph_.size(), 0);
+    reach_from(graph_.entry_point());
+    for (std::uint32_t slot = 0; slot < graph_.size(); ++slot) {
+      if (reached_[slot] != 0) continue;
+      attach(slot);
+      reach_from(slot);
+    }
+  }
+
+ private:
+  void reach_from(std::uint32_t start) {
+    reached_[start] = 1;
+    queue_.assign(1, start);
+    while (!queue_.empty()) {
+      const link* links = graph_.links(0, queue_.back());
+      queue_.pop_back();
+      for (std::size_t i = 0; i < graph_.capacity(0); ++i) {
+        const std::uint32_t to = links[i].slot();
+        if (reached_[to] == 0) {
+          reached_[to] = 1;
+          queue_.push_back(to);
+        }
+      }
+    }
+  }
+
+  /// Links the nearest reached node to `slot`. Where its row is full, `slot` takes over the least of its links, so that all
+  /// that was reached still is; what `slot` itself gives up for that was not reached through it.
+  void attach(std::uint32_t slot) {
+    null_observer none;
+    const T* query = vectors_.row(slot);
+    search_.start(query, graph_.entry_point(), width_, scratch_, none);
+    search_.search_layer(query, 0, scratch_, none);
+    const std::uint32_t node = scratch_.pool.slot(0);
+    const std::size_t place = least_link(node);
+    const std::uint32_t taken_over = graph_.links(0, node)[place].slot();
+    put(node, place, slot);
+    if (taken_over != node && !links_to(slot, taken_over)) put(slot, least_link(slot), taken_over);
+  }
+
+  /// The first place of padding, or else the last link of the lowest rank.
+  std::size_t least_link(std::uint32_t node) const {
+    const std::size_t degree = graph_.degree(0, node);
+    if (degree < graph_.capacity(0)) return degree;
+    const link* row = graph_.links(0, node);
+    std::size_t least = degree - 1;
+    for (std::size_t i = degree - 1; i-- > 0;) {
+      if (row[i].rank() < row[least].rank()) least = i;
+    }
+    return least;
+  }
+
+  bool links_to(std::uint32_t node, std::uint32_t target) const {
+    const link* row = graph_.links(0, node);
+    return std::any_of(row, row + graph_.capacity(0), [&](link l) { return l.slot() == target; });
+  }
+
+  /// Replaces the link at `place` by a kept one to `slot`, at its place in the order of distances.
+  void put(std::uint32_t node, std::size_t place, std::uint32_t slot) {
+    link* row = graph_.links(0, node);
+    const T* origin = vectors_.row(node);
+    const auto distance = vectors_.distance(origin, slot);
+    std::size_t last = graph_.degree(0, node);
+    if (place < last) std::copy(row + place + 1, row + last--, row + place);
+    for (; last > 0 && distance < vectors_.distance(origin, row[last - 1].slot()); --last) row[last] = row[last - 1];
+    row[last] = link(slot, edge_rank::kept);
+  }
+
+  vector_view<T, Metric> vectors_;
+  hnsw_graph& graph_;
+  search_type search_;
+  std::size_t width_;
+  scratch_type& scratch_;
+  std::vector<char> reached_;
+  std::vector<std::uint32_t> queue_;
+};
+
+}  // namespace detail
+}  // namespace ALIDADE_ABI_NAMESPACE
+}  // namespace alidade
