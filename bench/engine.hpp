@@ -1,0 +1,71 @@
+// One interface over the indexes that are compared: ours and the peers'.
+#pragma once
+
+#include "workload.hpp"
+
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string>
+
+namespace bench {
+
+enum class index_kind { hnsw, flat };
+
+[[nodiscard]] const char* name_of(index_kind);
+
+struct graph_options {
+  std::size_t M = 16;
+  std::size_t ef_construction = 200;
+  double alpha = 1.1;
+  bool fill = true;
+  std::uint64_t seed = 42;
+};
+
+/// Everything that is needed to make an engine.
+struct engine_request {
+  const workload& data;
+  index_kind index = index_kind::hnsw;
+  graph_options graph;
+};
+
+/// An index over the base of a workload, which outlives it. Keys are row numbers.
+class engine {
+ public:
+  explicit engine(const engine_request& request) : request_(request) {}
+  engine(const engine&) = delete;
+  engine& operator=(const engine&) = delete;
+  virtual ~engine() = default;
+
+  [[nodiscard]] virtual std::string library() const = 0;
+  /// Instruction set of the distance kernels.
+  [[nodiscard]] virtual std::string arch() const = 0;
+
+  /// Makes a fresh index of all rows. May count added rows in `added` to show progress.
+  virtual void build(std::size_t threads, std::atomic<std::size_t>& added) = 0;
+
+  virtual void set_ef(std::size_t ef) = 0;
+  /// Writes the keys of the nearest rows of a query of the workload and returns how many; keys.size() are asked for.
+  /// May be called from several threads at once.
+  virtual std::size_t search(std::size_t query, std::span<std::uint64_t> keys) = 0;
+
+  /// All memory of the index after the build.
+  [[nodiscard]] virtual std::size_t bytes() const = 0;
+
+  [[nodiscard]] std::size_t rows() const { return request_.data.size(); }
+
+ protected:
+  [[nodiscard]] const engine_request& request() const { return request_; }
+
+ private:
+  engine_request request_;
+};
+
+[[nodiscard]] std::unique_ptr<engine> make_alidade(const engine_request&);
+/// These throw an input_error when the program was built without the peer.
+[[nodiscard]] std::unique_ptr<engine> make_hnswlib(const engine_request&);
+[[nodiscard]] std::unique_ptr<engine> make_faiss(const engine_request&);
+
+}  // namespace bench

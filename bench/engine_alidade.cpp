@@ -1,0 +1,69 @@
+#include "engine.hpp"
+#include "failure.hpp"
+#include "indexes.hpp"
+
+#include <optional>
+#include <system_error>
+#include <vector>
+
+namespace bench {
+namespace {
+
+/// `Index` is a flat_index or an hnsw_index over elements of type T.
+template <class T, class Index>
+class alidade_engine final : public engine {
+ public:
+  explicit alidade_engine(const engine_request& request) : engine(request) {}
+
+  [[nodiscard]] std::string library() const override { return "alidade"; }
+  [[nodiscard]] std::string arch() const override { return alidade::arch_name(); }
+
+  void build(std::size_t threads, std::atomic<std::size_t>& added) override {
+    index_.reset();
+    const auto& base = elements<T>::base(request().data);
+    index_.emplace(make_index<Index>(base.columns, request().graph));
+    add_rows(*index_, base, threads);
+    added = base.rows;
+  }
+
+  void set_ef(std::size_t ef) override { ef_ = ef; }
+
+  std::size_t search(std::size_t query, std::span<std::uint64_t> keys) override {
+    const std::span<const T> vector = elements<T>::queries(request().data).row(query);
+    if constexpr (is_graph<Index>) {
+      thread_local std::vector<typename Index::neighbor_type> found;
+      found.resize(keys.size());
+      std::error_code failure;
+      const std::size_t count = index_->search(vector, {.k = keys.size(), .ef = ef_}, found, failure);
+      if (failure) throw std::system_error(failure);
+      return copy_keys(std::span(found).first(count), keys);
+    } else {
+      return copy_keys(index_->search(vector, {.k = keys.size()}), keys);
+    }
+  }
+
+  [[nodiscard]] std::size_t bytes() const override { return index_->memory_bytes(); }
+
+ private:
+  template <class Neighbors>
+  static std::size_t copy_keys(const Neighbors& found, std::span<std::uint64_t> keys) {
+    for (std::size_t i = 0; i < found.size(); ++i) keys[i] = found[i].key;
+    return found.size();
+  }
+
+  std::optional<Index> index_;
+  std::size_t ef_ = 0;
+};
+
+}  // namespace
+
+const char* name_of(index_kind kind) { return kind == index_kind::flat ? "flat" : "hnsw"; }
+
+std::unique_ptr<engine> make_alidade(const engine_request& request) {
+  return with_index_type(request.data.type, request.data.distance, request.index,
+                         [&]<class T, class Index>() -> std::unique_ptr<engine> {
+                           return std::make_unique<alidade_engine<T, Index>>(request);
+                         });
+}
+
+}  // namespace bench

@@ -1,0 +1,141 @@
+// alidade_bench: measures the library, alone and beside its peers. See README.md in this folder.
+#include "commands.hpp"
+#include "failure.hpp"
+
+#include <CLI/CLI.hpp>
+
+#include <cstdio>
+#include <map>
+#include <string>
+#include <system_error>
+
+namespace {
+
+using namespace bench;
+
+const std::map<std::string, metric> metrics{
+    {"l2", metric::l2}, {"ip", metric::ip}, {"cosine", metric::cosine}};
+const std::map<std::string, element> elements{{"f32", element::f32}, {"u8", element::u8}};
+const std::map<std::string, index_kind> indexes{{"hnsw", index_kind::hnsw}, {"flat", index_kind::flat}};
+
+template <class Enum>
+CLI::Option* add_choice(CLI::App& app, const std::string& name, Enum& value,
+                        const std::map<std::string, Enum>& names, const std::string& help) {
+  std::string listed;
+  for (const auto& [text, choice] : names) listed += (listed.empty() ? "" : "|") + text;
+  return app.add_option(name, value, help)->transform(CLI::CheckedTransformer(names))->type_name(listed);
+}
+
+void add_source(CLI::App& app, source_options& source) {
+  app.add_option("--base", source.base, "base vectors: .fvecs .bvecs .ivecs .fbin .u8bin .npy");
+  app.add_option("--limit", source.limit, "use the first N base vectors only (the truth is then computed)");
+  app.add_option("--synthetic", source.synthetic, "generate N vectors of dimension D instead: N,D")
+      ->delimiter(',')
+      ->expected(2);
+  add_choice(app, "--metric", source.distance, metrics, "distance");
+  add_choice(app, "--type", source.type, elements, "element type of our index");
+}
+
+void add_queries(CLI::App& app, source_options& source) {
+  app.add_option("--query", source.query, "query vectors");
+  app.add_option("--truth", source.truth,
+                 "true neighbours (.ivecs, or ids and distances); computed when left out");
+  app.add_option("--save-truth", source.save_truth, "write the true neighbours to this file");
+  app.add_option("--queries", source.synthetic_queries, "number of queries of a generated set")
+      ->capture_default_str()
+      ->check(CLI::PositiveNumber);
+}
+
+void add_graph(CLI::App& app, graph_options& graph) {
+  app.add_option("--M", graph.M, "links a node (twice as many at level 0)")->capture_default_str();
+  app.add_option("--ef-construction", graph.ef_construction, "search width while building")
+      ->capture_default_str();
+  app.add_option("--alpha", graph.alpha, "pruning factor of our graph")->capture_default_str();
+  app.add_flag("--fill,!--no-fill", graph.fill, "fill the rows of our graph with pruned candidates");
+  app.add_option("--seed", graph.seed, "seed of the levels")->capture_default_str();
+}
+
+void add_search(CLI::App& app, search_command& command) {
+  sweep_options& sweep = command.sweep;
+  add_source(app, command.source);
+  add_queries(app, command.source);
+  add_choice(app, "--index", command.index, indexes, "kind of index");
+  add_graph(app, command.graph);
+  app.add_option("--k", sweep.k, "neighbours a query")->capture_default_str();
+  app.add_option("--recall", sweep.targets, "recalls at which to compare")
+      ->delimiter(',')
+      ->capture_default_str();
+  app.add_option("--ef", sweep.efs, "search widths to measure, instead of the automatic list")
+      ->delimiter(',');
+  app.add_option("--max-ef", sweep.max_ef, "end of the automatic list")->capture_default_str();
+  app.add_flag("--only-asked", sweep.only_targets, "time only the points around the asked recalls");
+  app.add_option("--threads", sweep.threads, "searching threads")
+      ->capture_default_str()
+      ->check(CLI::PositiveNumber);
+  app.add_option("--build-threads", sweep.build_threads, "building threads")->capture_default_str();
+  app.add_option("--rounds", sweep.rounds, "rounds of timing, contestants interleaved")
+      ->capture_default_str();
+  app.add_option("--build-rounds", sweep.build_rounds, "rounds of building, interleaved")
+      ->capture_default_str();
+  app.add_option("--peer", command.peers, "hnswlib, faiss")->delimiter(',');
+  app.add_option("--json", command.json, "write JSON lines to this file");
+}
+
+int run_program(int argc, char** argv) {
+  CLI::App app{"Measures alidade, alone and beside its peers"};
+  app.require_subcommand(1);
+
+  search_command search;
+  CLI::App* const search_app = app.add_subcommand("search", "recall against queries a second");
+  add_search(*search_app, search);
+
+  kernels_command kernels;
+  CLI::App* const kernels_app =
+      app.add_subcommand("kernels", "distance kernels against scalar code and hnswlib's");
+  add_choice(*kernels_app, "--metric", kernels.distance, metrics, "distance");
+  add_choice(*kernels_app, "--type", kernels.type, elements, "element type");
+  kernels_app->add_option("--dim", kernels.dimensions, "dimensions")->delimiter(',')->capture_default_str();
+  kernels_app->add_option("--rounds", kernels.rounds, "interleaved rounds")->capture_default_str();
+
+  memory_command memory;
+  CLI::App* const memory_app = app.add_subcommand("memory", "bytes per vector, as reported and as counted");
+  add_source(*memory_app, memory.source);
+  add_graph(*memory_app, memory.graph);
+  memory_app->add_option("--build-threads", memory.build_threads, "building threads")->capture_default_str();
+
+  determinism_command determinism;
+  CLI::App* const determinism_app =
+      app.add_subcommand("determinism", "checksum of the graph for numbers of threads");
+  add_source(*determinism_app, determinism.source);
+  add_graph(*determinism_app, determinism.graph);
+  determinism_app->add_option("--threads", determinism.threads, "building threads")
+      ->delimiter(',')
+      ->capture_default_str();
+
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    return app.exit(error) == 0 ? 0 : 2;
+  }
+  if (*search_app) return run(search);
+  if (*kernels_app) return run(kernels);
+  if (*memory_app) return run(memory);
+  return run(determinism);
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  try {
+    return run_program(argc, argv);
+  } catch (const input_error& error) {
+    std::fprintf(stderr, "alidade_bench: %s\n", error.what());
+    return 2;
+  } catch (const std::system_error& error) {  // the library refuses the vectors or the options
+    std::fprintf(stderr, "alidade_bench: %s\n", error.what());
+    return 2;
+  } catch (const std::exception& error) {
+    std::fprintf(stderr, "alidade_bench: %s\n", error.what());
+    return 1;
+  }
+}

@@ -1,0 +1,83 @@
+// What a search run found: points, values at the asked recalls, comparisons with the peers.
+#pragma once
+
+#include "commands.hpp"
+#include "statistics.hpp"
+#include "sweep.hpp"
+#include "workload.hpp"
+
+#include <cstddef>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace bench {
+
+/// Whether a recall lies between two measured points.
+enum class standing {
+  interpolated,  ///< or measured, by an exact index
+  below_range,  ///< the smallest ef already has a higher recall: its figures are bounds (it is at least that fast)
+  not_reached  ///< no measured ef reaches it: no figures
+};
+
+[[nodiscard]] const char* name_of(standing);
+
+/// How many times the peer's queries a second ours are.
+struct speed_ratio {
+  std::string peer;
+  std::optional<spread>
+      times;          ///< over rounds; none when one side did not reach the recall, or both lie above it
+  std::string bound;  ///< "=", or ">=" / "<=" when one side is a bound
+};
+
+/// A library at an asked recall. QPS and latencies are interpolated, logarithms linear in recall, in every round.
+struct at_recall {
+  double target = 0;
+  standing status = standing::not_reached;
+  spread qps, p50_us, p95_us, p99_us;
+  const point* reached = nullptr;  ///< the smallest ef that reaches it
+  std::vector<speed_ratio> ratios;
+};
+
+struct library_report {
+  std::string library;
+  std::string arch;
+  spread build_s;
+  double bytes_per_vector = 0;
+  const contestant* measured = nullptr;
+  std::vector<at_recall> targets;
+};
+
+/// Ours against one peer.
+struct comparison {
+  std::string peer;
+  spread build_speed;  ///< peer's build time / ours, over build rounds
+  double bytes = 0;    ///< our bytes per vector / the peer's
+  double largest_shortfall =
+      0;  ///< of recall at equal ef: the peer's minus ours; negative when ours is always above
+  std::size_t shortfall_ef = 0;  ///< where
+};
+
+struct report {
+  search_command command;
+  std::string dataset;
+  std::size_t rows = 0;
+  std::size_t dimension = 0;
+  std::size_t queries = 0;
+  std::vector<library_report> libraries;  ///< ours first
+  std::vector<comparison> comparisons;
+};
+
+/// The result refers to the contestants.
+[[nodiscard]] report summarise(const search_command&, const workload&, const std::vector<contestant>&);
+
+/// Tables on stdout.
+void print(const report&);
+
+/// Makes an empty file, or throws an input_error.
+void start_json(const std::string& path);
+
+/// One JSON object a line: kinds machine, point, at_recall and comparison.
+void write_json(const report&, const std::string& path);
+
+}  // namespace bench

@@ -1,0 +1,127 @@
+#include "failure.hpp"
+#include "machine.hpp"
+#include "report.hpp"
+
+#include <nlohmann/json.hpp>
+
+#include <fstream>
+
+namespace bench {
+namespace {
+
+using json = nlohmann::ordered_json;
+
+/// `name` holds the median; `name_min` and `name_max` the spread.
+void put(json& row, const std::string& name, const spread& values) {
+  row[name] = values.median;
+  row[name + "_min"] = values.min;
+  row[name + "_max"] = values.max;
+}
+
+json row_of(const report& r, const library_report& library, const char* kind) {
+  const search_command& command = r.command;
+  const bool ours = &library == &r.libraries.front();
+  json row{{"kind", kind},
+           {"library", library.library},
+           {"index", name_of(command.index)},
+           {"codec", "none"},
+           {"dataset", r.dataset},
+           {"n", r.rows},
+           {"dim", r.dimension},
+           {"queries", r.queries},
+           {"metric", name_of(command.source.distance)},
+           {"type", ours ? name_of(command.source.type) : "f32"},
+           {"k", command.sweep.k}};
+  if (command.index == index_kind::hnsw) {
+    row["M"] = command.graph.M;
+    row["ef_construction"] = command.graph.ef_construction;
+    if (ours) row["alpha"] = command.graph.alpha;
+    if (ours) row["fill"] = command.graph.fill;
+  }
+  put(row, "build_s", library.build_s);
+  row["build_threads"] = command.sweep.build_threads;
+  row["threads"] = command.sweep.threads;
+  row["bytes_per_vector"] = library.bytes_per_vector;
+  row["arch"] = library.arch;
+  return row;
+}
+
+json point_row(const report& r, const library_report& library, const point& p) {
+  json row = row_of(r, library, "point");
+  row["ef"] = p.ef;
+  row["recall"] = p.recall;
+  const auto put_figure = [&](const char* name, double timing::*figure) {
+    std::vector<double> values;
+    for (const timing& t : p.rounds) values.push_back(t.*figure);
+    if (!values.empty()) put(row, name, spread_of(values));
+  };
+  put_figure("qps", &timing::qps);
+  put_figure("p50_us", &timing::p50_us);
+  put_figure("p95_us", &timing::p95_us);
+  put_figure("p99_us", &timing::p99_us);
+  row["rounds"] = p.rounds.size();
+  return row;
+}
+
+json target_row(const report& r, const library_report& library, const at_recall& t) {
+  json row = row_of(r, library, "at_recall");
+  row["recall"] = t.target;
+  row["status"] = name_of(t.status);
+  if (t.status == standing::not_reached) return row;
+  row["ef"] = t.reached->ef;  // the smallest that reaches the recall
+  row["recall_at_ef"] = t.reached->recall;
+  put(row, "qps", t.qps);
+  put(row, "p50_us", t.p50_us);
+  put(row, "p95_us", t.p95_us);
+  put(row, "p99_us", t.p99_us);
+  row["rounds"] = t.reached->rounds.size();
+  for (const speed_ratio& ratio : t.ratios) {
+    const std::string name = "ratio_to_" + ratio.peer;
+    if (!ratio.times) {
+      row[name] = nullptr;
+      continue;
+    }
+    put(row, name, *ratio.times);
+    row[name + "_bound"] = ratio.bound;
+  }
+  return row;
+}
+
+json comparison_row(const report& r, const comparison& c) {
+  json row = row_of(r, r.libraries.front(), "comparison");
+  row["peer"] = c.peer;
+  put(row, "build_speed_ratio", c.build_speed);
+  row["bytes_ratio"] = c.bytes;
+  row["largest_recall_shortfall_at_equal_ef"] = c.largest_shortfall;
+  row["largest_recall_shortfall_ef"] = c.shortfall_ef;
+  return row;
+}
+
+}  // namespace
+
+void start_json(const std::string& path) {
+  if (!std::ofstream(path)) throw input_error("--json " + path + ": cannot be written");
+}
+
+void write_json(const report& r, const std::string& path) {
+  std::ofstream file(path);
+  const machine here = describe_machine();
+  file << json{{"kind", "machine"},
+               {"cpu", here.cpu},
+               {"cores", here.cores},
+               {"compiler", here.compiler},
+               {"flags", here.flags},
+               {"arch", here.arch},
+               {"huge_pages", here.huge_pages}}
+       << '\n';
+  for (const library_report& library : r.libraries) {
+    for (const point& p : library.measured->points) file << point_row(r, library, p) << '\n';
+  }
+  for (const library_report& library : r.libraries) {
+    for (const at_recall& t : library.targets) file << target_row(r, library, t) << '\n';
+  }
+  for (const comparison& c : r.comparisons) file << comparison_row(r, c) << '\n';
+  if (!file.flush()) throw input_error("--json " + path + ": cannot be written");
+}
+
+}  // namespace bench

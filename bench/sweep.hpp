@@ -1,0 +1,59 @@
+// Building and timing several engines side by side.
+#pragma once
+
+#include "engine.hpp"
+#include "parallel.hpp"
+
+#include <cstddef>
+#include <memory>
+#include <string>
+#include <vector>
+
+namespace bench {
+
+struct sweep_options {
+  std::size_t k = 10;
+  std::size_t threads = 1;
+  std::size_t build_threads = have_threads ? 2 : 1;
+  std::size_t rounds = 5;
+  std::size_t build_rounds = 1;
+  std::size_t max_ef = 2000;
+  std::vector<std::size_t> efs;                   ///< empty: chosen automatically
+  std::vector<double> targets{0.90, 0.95, 0.99};  ///< asked recalls
+  bool only_targets = false;                      ///< time only the points around the asked recalls
+};
+
+/// One pass over all queries.
+struct timing {
+  double qps = 0;
+  double p50_us = 0;
+  double p95_us = 0;
+  double p99_us = 0;
+};
+
+/// An engine at one ef. An exact index has the single point ef = 0.
+struct point {
+  std::size_t ef = 0;
+  double recall = 0;
+  std::vector<timing> rounds;  ///< empty when the point was not timed
+};
+
+struct contestant {
+  std::unique_ptr<engine> index;
+  std::vector<double> build_seconds;  ///< one per build round
+  std::vector<point> points;          ///< by rising ef
+};
+
+/// Builds every engine build_rounds times, in turn; the last build of each stays.
+void build_all(std::vector<contestant>&, const sweep_options&);
+
+/// Finds the recall of every contestant at every ef. The automatic list rises from k by about 1.15 until every contestant
+/// has reached 0.995 (or the highest asked recall), or max_ef.
+void find_recalls(std::vector<contestant>&, const workload&, const ground_truth&, index_kind,
+                  const sweep_options&);
+
+/// Times the points: for each round, for each ef, for each contestant, all queries one by one. The order of the
+/// contestants turns from round to round, so that none is always the one that finds its data in the cache.
+void time_points(std::vector<contestant>&, const workload&, const sweep_options&);
+
+}  // namespace bench
