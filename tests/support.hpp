@@ -17,7 +17,9 @@ class random {
  public:
   explicit random(std::uint32_t seed) : engine_(seed) {}
 
-  std::uint32_t below(std::uint32_t bound) { return static_cast<std::uint32_t>(std::uint64_t{engine_()} * bound >> 32); }
+  std::uint32_t below(std::uint32_t bound) {
+    return static_cast<std::uint32_t>(std::uint64_t{engine_()} * bound >> 32);
+  }
 
   /// Uniform in [-1, 1).
   float uniform() { return static_cast<float>(engine_()) * 0x1p-31f - 1.0f; }

@@ -27,10 +27,13 @@ struct built_graph {
     std::size_t linked = 0;
     for (std::size_t piece = 0; piece < pieces; ++piece) {
       const std::size_t last = data.rows * (piece + 1) / pieces;
-      vectors.append(std::span(data.keys).subspan(linked, last - linked), data.view(linked, last - linked), {}, ec);
+      vectors.append(std::span(data.keys).subspan(linked, last - linked), data.view(linked, last - linked),
+                     {}, ec);
       graph.reserve(last, 3 * (last - linked));
-      for (std::size_t slot = linked; slot < last; ++slot) graph.append(r.below(8) != 0 ? 0 : r.below(8) != 0 ? 1 : 3);
-      detail::graph_builder<float, metrics::l2_squared> builder(vectors.view(), vectors.view(), graph, options, 2);
+      for (std::size_t slot = linked; slot < last; ++slot)
+        graph.append(r.below(8) != 0 ? 0 : r.below(8) != 0 ? 1 : 3);
+      detail::graph_builder<float, metrics::l2_squared> builder(vectors.view(), vectors.view(), graph,
+                                                                options, 2);
       builder.link_from(linked);
       builder.repair();
     }

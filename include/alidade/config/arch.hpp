@@ -45,10 +45,11 @@
 
 #if ALIDADE_ARCH_ID == 0
 #error "ALIDADE_ARCH must be scalar, sse2, sse4_1, avx2, avx512, neon, neon64 or wasm_simd128"
-#elif ALIDADE_ARCH_ID == ALIDADE_ARCH_ID_avx512 &&                                                                    \
+#elif ALIDADE_ARCH_ID == ALIDADE_ARCH_ID_avx512 && \
     !(defined(__AVX512F__) && defined(__AVX512CD__) && defined(__AVX512DQ__) && defined(__AVX512BW__))
 #error "ALIDADE_ARCH=avx512 needs flags that permit AVX-512 F, CD, DQ and BW, such as -march=skylake-avx512"
-#elif ALIDADE_ARCH_ID == ALIDADE_ARCH_ID_avx2 && !(defined(__AVX2__) && (defined(__FMA__) || defined(_MSC_VER)))
+#elif ALIDADE_ARCH_ID == ALIDADE_ARCH_ID_avx2 && \
+    !(defined(__AVX2__) && (defined(__FMA__) || defined(_MSC_VER)))
 #error "ALIDADE_ARCH=avx2 needs flags that permit AVX2 and FMA, such as -mavx2 -mfma"
 #elif ALIDADE_ARCH_ID == ALIDADE_ARCH_ID_sse4_1 && !(defined(__SSE4_1__) || defined(_M_X64))
 #error "ALIDADE_ARCH=sse4_1 needs flags that permit SSE4.1, such as -msse4.1"

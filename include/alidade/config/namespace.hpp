@@ -20,8 +20,12 @@
 #define ALIDADE_DETAIL_MODE_TAG _debug
 #endif
 
-#define ALIDADE_ABI_NAMESPACE                                                                                         \
-  ALIDADE_DETAIL_EXPAND_CAT(ALIDADE_DETAIL_EXPAND_CAT(v0_1_, ALIDADE_DETAIL_ARCH_TAG), ALIDADE_DETAIL_MODE_TAG)
+#define ALIDADE_DETAIL_VERSION_TAG(major, minor) v##major##_##minor##_
+#define ALIDADE_DETAIL_EXPAND_VERSION_TAG(major, minor) ALIDADE_DETAIL_VERSION_TAG(major, minor)
+#define ALIDADE_DETAIL_VERSION ALIDADE_DETAIL_EXPAND_VERSION_TAG(ALIDADE_VERSION_MAJOR, ALIDADE_VERSION_MINOR)
+#define ALIDADE_ABI_NAMESPACE                                                                           \
+  ALIDADE_DETAIL_EXPAND_CAT(ALIDADE_DETAIL_EXPAND_CAT(ALIDADE_DETAIL_VERSION, ALIDADE_DETAIL_ARCH_TAG), \
+                            ALIDADE_DETAIL_MODE_TAG)
 
 namespace alidade {
 inline namespace ALIDADE_ABI_NAMESPACE {

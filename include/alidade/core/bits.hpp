@@ -11,8 +11,9 @@ namespace detail {
 
 /// std::bit_cast, which libc++ has only since version 14.
 template <class To, class From>
-  requires(sizeof(To) == sizeof(From) && std::is_trivially_copyable_v<To> && std::is_trivially_copyable_v<From>)
-To bit_cast(const From& from) noexcept {
+requires(sizeof(To) == sizeof(From) && std::is_trivially_copyable_v<To> &&
+         std::is_trivially_copyable_v<From>) To bit_cast(const From& from)
+noexcept {
   To to;
   std::memcpy(&to, &from, sizeof(to));
   return to;

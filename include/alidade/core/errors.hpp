@@ -31,13 +31,20 @@ class category final : public std::error_category {
 
   std::string message(int value) const override {
     switch (static_cast<errc>(value)) {
-      case errc::dimension_mismatch: return "the dimension is not that of the index";
-      case errc::not_finite: return "a component is NaN or infinite";
-      case errc::zero_norm: return "the vector has norm zero, which cosine does not define";
-      case errc::duplicate_key: return "the key is already in use";
-      case errc::invalid_option: return "an option is out of range";
-      case errc::size_mismatch: return "the sizes of the arguments do not fit each other";
-      case errc::too_many_rows: return "the index cannot hold that many rows";
+      case errc::dimension_mismatch:
+        return "the dimension is not that of the index";
+      case errc::not_finite:
+        return "a component is NaN or infinite";
+      case errc::zero_norm:
+        return "the vector has norm zero, which cosine does not define";
+      case errc::duplicate_key:
+        return "the key is already in use";
+      case errc::invalid_option:
+        return "an option is out of range";
+      case errc::size_mismatch:
+        return "the sizes of the arguments do not fit each other";
+      case errc::too_many_rows:
+        return "the index cannot hold that many rows";
     }
     return "unknown error";
   }
@@ -51,7 +58,9 @@ inline const std::error_category& alidade_category() noexcept {
   return instance;
 }
 
-inline std::error_code make_error_code(errc code) noexcept { return {static_cast<int>(code), alidade_category()}; }
+inline std::error_code make_error_code(errc code) noexcept {
+  return {static_cast<int>(code), alidade_category()};
+}
 
 /// Thrown by the throwing forms. `code()` compares with alidade::errc, `row()` names the offending row of the call.
 class error : public std::system_error {
@@ -60,7 +69,8 @@ class error : public std::system_error {
   static constexpr std::size_t no_row = static_cast<std::size_t>(-1);
 
   explicit error(std::error_code code, std::size_t row = no_row)
-      : std::system_error(code, row == no_row ? std::string("alidade") : "alidade: row " + std::to_string(row)),
+      : std::system_error(code,
+                          row == no_row ? std::string("alidade") : "alidade: row " + std::to_string(row)),
         row_(row) {}
 
   std::size_t row() const noexcept { return row_; }

@@ -45,7 +45,8 @@ inline float inner_product(std::span<const float> a, std::span<const float> b) n
 }
 
 /// Inner product of bytes, exact.
-inline std::uint32_t inner_product(std::span<const std::uint8_t> a, std::span<const std::uint8_t> b) noexcept {
+inline std::uint32_t inner_product(std::span<const std::uint8_t> a,
+                                   std::span<const std::uint8_t> b) noexcept {
   ALIDADE_ASSERT(a.size() == b.size());
   return detail::reduce<detail::product_step>(a.data(), b.data(), a.size());
 }
@@ -55,14 +56,14 @@ namespace detail {
 /// 1 - cos from the three sums in any floating type; 1 when a norm is zero.
 template <class Real>
 Real cosine_of_sums(Real ab, Real aa, Real bb) noexcept {
-  const Real norms = std::sqrt(aa) * std::sqrt(bb);
+  const Real norms = std::sqrt(aa * bb);
   if (norms == Real(0)) return Real(1);
   const Real distance = Real(1) - ab / norms;
   return distance < Real(0) ? Real(0) : distance > Real(2) ? Real(2) : distance;  // a NaN stays one
 }
 
-/// In double no square of a float overflows or vanishes.
-inline float cosine_in_double(const float* a, const float* b, std::size_t n) noexcept {
+/// In double no square of a float overflows or vanishes. Out of line: it is rarely called.
+ALIDADE_NOINLINE inline float cosine_in_double(const float* a, const float* b, std::size_t n) noexcept {
   double ab = 0, aa = 0, bb = 0;
   for (std::size_t i = 0; i < n; ++i) {
     ab += static_cast<double>(a[i]) * b[i];
@@ -72,35 +73,44 @@ inline float cosine_in_double(const float* a, const float* b, std::size_t n) noe
   return static_cast<float>(cosine_of_sums(ab, aa, bb));
 }
 
+/// The three sums of a cosine, two accumulators each.
+template <simd::float_vector V>
+struct cosine_sums {
+  V ab0 = V::zero(), aa0 = V::zero(), bb0 = V::zero();
+  V ab1 = V::zero(), aa1 = V::zero(), bb1 = V::zero();
+
+  ALIDADE_FORCE_INLINE void add0(V a, V b) noexcept {
+    ab0 = multiply_add(a, b, ab0);
+    aa0 = multiply_add(a, a, aa0);
+    bb0 = multiply_add(b, b, bb0);
+  }
+  ALIDADE_FORCE_INLINE void add1(V a, V b) noexcept {
+    ab1 = multiply_add(a, b, ab1);
+    aa1 = multiply_add(a, a, aa1);
+    bb1 = multiply_add(b, b, bb1);
+  }
+};
+
 template <simd::float_vector V = simd::f32>
 float cosine(const float* a, const float* b, std::size_t n) noexcept {
-  V ab = V::zero(), aa = V::zero(), bb = V::zero();
-  V ab2 = V::zero(), aa2 = V::zero(), bb2 = V::zero();
+  constexpr std::size_t step = V::lanes;
+  cosine_sums<V> sums;
   std::size_t i = 0;
-  for (; i + 2 * V::lanes <= n; i += 2 * V::lanes) {
-    const V x = V::load(a + i), y = V::load(b + i);
-    const V x2 = V::load(a + i + V::lanes), y2 = V::load(b + i + V::lanes);
-    ab = multiply_add(x, y, ab);
-    aa = multiply_add(x, x, aa);
-    bb = multiply_add(y, y, bb);
-    ab2 = multiply_add(x2, y2, ab2);
-    aa2 = multiply_add(x2, x2, aa2);
-    bb2 = multiply_add(y2, y2, bb2);
+  for (; i + 2 * step <= n; i += 2 * step) {
+    sums.add0(V::load(a + i), V::load(b + i));
+    sums.add1(V::load(a + i + step), V::load(b + i + step));
   }
-  for (; i < n; i += V::lanes) {
-    const bool whole = i + V::lanes <= n;
-    const V x = whole ? V::load(a + i) : V::load_partial(a + i, n - i);
-    const V y = whole ? V::load(b + i) : V::load_partial(b + i, n - i);
-    ab = multiply_add(x, y, ab);
-    aa = multiply_add(x, x, aa);
-    bb = multiply_add(y, y, bb);
+  if (i + step <= n) {
+    sums.add0(V::load(a + i), V::load(b + i));
+    i += step;
   }
-  const float sum_aa = reduce_add(aa + aa2), sum_bb = reduce_add(bb + bb2);
-  // Outside of this range squares have left float's range or lost digits to it. Rare: one compare on the usual path.
-  constexpr float tiny = 1e-28f, huge = 1e36f;
-  const float smaller = std::min(sum_aa, sum_bb), larger = std::max(sum_aa, sum_bb);
-  if (!(smaller > tiny && larger < huge)) return cosine_in_double(a, b, n);
-  return cosine_of_sums(reduce_add(ab + ab2), sum_aa, sum_bb);
+  if (i < n) sums.add1(V::load_partial(a + i, n - i), V::load_partial(b + i, n - i));
+  const float sum_aa = reduce_add(sums.aa0 + sums.aa1), sum_bb = reduce_add(sums.bb0 + sums.bb1);
+  // Outside of this range the sums or their product leave float's range or lose digits to it; then again, in double.
+  constexpr float tiny = 1e-15f, huge = 1e18f;
+  const bool safe = (sum_aa > tiny) & (sum_bb > tiny) & (sum_aa < huge) & (sum_bb < huge);
+  if (!safe) return cosine_in_double(a, b, n);
+  return cosine_of_sums(reduce_add(sums.ab0 + sums.ab1), sum_aa, sum_bb);
 }
 
 template <class Step, class T, class Out>
@@ -130,7 +140,8 @@ inline float cosine(std::span<const float> a, std::span<const float> b) noexcept
 }
 
 /// l2_squared from `query` to each row: out[i] for rows[i], with later rows prefetched. out.size() == rows.rows().
-inline void l2_squared_many(std::span<const float> query, matrix_view<float> rows, std::span<float> out) noexcept {
+inline void l2_squared_many(std::span<const float> query, matrix_view<float> rows,
+                            std::span<float> out) noexcept {
   detail::one_to_many<detail::squared_difference_step>(query, rows, out);
 }
 inline void l2_squared_many(std::span<const std::uint8_t> query, matrix_view<std::uint8_t> rows,
@@ -139,7 +150,8 @@ inline void l2_squared_many(std::span<const std::uint8_t> query, matrix_view<std
 }
 
 /// inner_product of `query` and each row.
-inline void inner_product_many(std::span<const float> query, matrix_view<float> rows, std::span<float> out) noexcept {
+inline void inner_product_many(std::span<const float> query, matrix_view<float> rows,
+                               std::span<float> out) noexcept {
   detail::one_to_many<detail::product_step>(query, rows, out);
 }
 inline void inner_product_many(std::span<const std::uint8_t> query, matrix_view<std::uint8_t> rows,
@@ -148,11 +160,13 @@ inline void inner_product_many(std::span<const std::uint8_t> query, matrix_view<
 }
 
 /// cosine from `query` to each row.
-inline void cosine_many(std::span<const float> query, matrix_view<float> rows, std::span<float> out) noexcept {
+inline void cosine_many(std::span<const float> query, matrix_view<float> rows,
+                        std::span<float> out) noexcept {
   ALIDADE_ASSERT(query.size() == rows.columns());
   ALIDADE_ASSERT(out.size() == rows.rows());
   for (std::size_t i = 0; i < rows.rows(); ++i) {
-    if (i + 2 < rows.rows()) simd::prefetch(rows.data() + (i + 2) * rows.stride(), query.size() * sizeof(float));
+    if (i + 2 < rows.rows())
+      simd::prefetch(rows.data() + (i + 2) * rows.stride(), query.size() * sizeof(float));
     out[i] = detail::cosine(query.data(), rows.data() + i * rows.stride(), query.size());
   }
 }

@@ -86,7 +86,8 @@ ALIDADE_FORCE_INLINE void reduce_rows(std::index_sequence<Row...>, const float* 
 
 /// out[r] = the sum of the steps over `a` and rows[r], for `Rows` rows at once.
 template <class Step, std::size_t Rows, simd::float_vector V = simd::f32>
-ALIDADE_FORCE_INLINE void reduce_rows(const float* a, const float* const* rows, std::size_t n, float* out) noexcept {
+ALIDADE_FORCE_INLINE void reduce_rows(const float* a, const float* const* rows, std::size_t n,
+                                      float* out) noexcept {
   reduce_rows<Step, V>(std::make_index_sequence<Rows>{}, a, rows, n, out);
 }
 
@@ -100,7 +101,8 @@ ALIDADE_FORCE_INLINE float reduce(const float* a, const float* b, std::size_t n)
 
 /// One pair of byte vectors; exact while the sum is below 2^32.
 template <class Step, class Sum = simd::u8_sum_native>
-ALIDADE_FORCE_INLINE std::uint32_t reduce(const std::uint8_t* a, const std::uint8_t* b, std::size_t n) noexcept {
+ALIDADE_FORCE_INLINE std::uint32_t reduce(const std::uint8_t* a, const std::uint8_t* b,
+                                          std::size_t n) noexcept {
   Sum s0, s1;
   std::size_t i = 0;
   for (; i + 2 * Sum::block <= n; i += 2 * Sum::block) {
@@ -127,9 +129,11 @@ ALIDADE_FORCE_INLINE void reduce_rows(const std::uint8_t* a, const std::uint8_t*
 
 /// One vector against `count` rows anywhere in memory.
 template <class Step, class T, class Out>
-inline void reduce_many(const T* a, const T* const* rows, std::size_t count, std::size_t n, Out* out) noexcept {
+inline void reduce_many(const T* a, const T* const* rows, std::size_t count, std::size_t n,
+                        Out* out) noexcept {
   std::size_t j = 0;
-  for (; j + rows_at_once <= count; j += rows_at_once) reduce_rows<Step, rows_at_once>(a, rows + j, n, out + j);
+  for (; j + rows_at_once <= count; j += rows_at_once)
+    reduce_rows<Step, rows_at_once>(a, rows + j, n, out + j);
   for (; j < count; ++j) out[j] = reduce<Step>(a, rows[j], n);
 }
 

@@ -30,21 +30,22 @@ inline namespace ALIDADE_ABI_NAMESPACE {
 ///   product, a point is not nearest to itself.
 template <class Metric, class T>
 concept metric = std::copy_constructible<Metric> &&
-                 requires(const Metric& distance, std::span<const T> a, std::span<const T> b) {
-                   { distance(a, b) } -> std::convertible_to<float>;
-                 };
+    requires(const Metric& distance, std::span<const T> a, std::span<const T> b) {
+  { distance(a, b) } -> std::convertible_to<float>;
+};
 
 namespace detail {
 
 template <class Result>
-using distance_of = std::conditional_t<std::is_same_v<Result, std::int32_t> || std::is_same_v<Result, std::uint32_t>,
-                                       Result, float>;
+using distance_of =
+    std::conditional_t<std::is_same_v<Result, std::int32_t> || std::is_same_v<Result, std::uint32_t>, Result,
+                       float>;
 
 }  // namespace detail
 
 /// The type in which distances of a metric over vectors of T are kept: float, std::int32_t or std::uint32_t.
 template <class Metric, class T>
-  requires metric<Metric, T>
+requires metric<Metric, T>
 using distance_type = detail::distance_of<
     std::remove_cvref_t<std::invoke_result_t<const Metric&, std::span<const T>, std::span<const T>>>>;
 
@@ -53,7 +54,7 @@ namespace metrics {
 /// Squared Euclidean distance, of floats or, exactly, of bytes (up to 66,051 of them).
 struct l2_squared {
   template <class T>
-    requires std::same_as<T, float> || std::same_as<T, std::uint8_t>
+  requires std::same_as<T, float> || std::same_as<T, std::uint8_t>
   auto operator()(std::span<const T> a, std::span<const T> b) const noexcept {
     return alidade::l2_squared(a, b);
   }
@@ -70,7 +71,7 @@ struct inner_product {
   using pruning_metric = l2_squared;
 
   template <class T>
-    requires std::same_as<T, float> || std::same_as<T, std::uint8_t>
+  requires std::same_as<T, float> || std::same_as<T, std::uint8_t>
   auto operator()(std::span<const T> a, std::span<const T> b) const noexcept {
     if constexpr (std::same_as<T, float>) {
       return -alidade::inner_product(a, b);
@@ -108,7 +109,8 @@ struct cosine {
     return true;
   }
 
-  void many(const float* query, const float* const* rows, std::size_t count, std::size_t n, float* out) const noexcept {
+  void many(const float* query, const float* const* rows, std::size_t count, std::size_t n,
+            float* out) const noexcept {
     detail::reduce_many<detail::product_step>(query, rows, count, n, out);
     for (std::size_t j = 0; j < count; ++j) out[j] = std::max(1.0f - out[j], 0.0f);
   }

@@ -80,7 +80,8 @@ class flat_index {
   }
 
   /// The k nearest of each row of `queries`. A block of vectors is measured against many queries while it is in cache.
-  search_results<distance_type> search(matrix_view<T> queries, const flat_search_options& options = {}) const {
+  search_results<distance_type> search(matrix_view<T> queries,
+                                       const flat_search_options& options = {}) const {
     std::error_code ec;
     std::size_t row = error::no_row;
     auto results = search(queries, options, ec, row);
@@ -94,8 +95,8 @@ class flat_index {
   }
 
  private:
-  search_results<distance_type> search(matrix_view<T> queries, const flat_search_options& options, std::error_code& ec,
-                                       std::size_t& bad_row) const {
+  search_results<distance_type> search(matrix_view<T> queries, const flat_search_options& options,
+                                       std::error_code& ec, std::size_t& bad_row) const {
     ec.clear();
     if (options.k == 0) {
       ec = errc::invalid_option;
@@ -116,15 +117,16 @@ class flat_index {
     // Few queries to a task when there are few in all, so that every thread gets some.
     const std::size_t threads = detail::resolve_threads(options.threads);
     const std::size_t grain = std::clamp<std::size_t>(queries.rows() / (4 * threads), 1, 32);
-    detail::parallel_for(queries.rows(), grain, threads, [&](std::size_t begin, std::size_t end, std::size_t) {
-      scan(prepared, begin, end, results);
-    });
+    detail::parallel_for(
+        queries.rows(), grain, threads,
+        [&](std::size_t begin, std::size_t end, std::size_t) { scan(prepared, begin, end, results); });
     return results;
   }
 
   /// Answers queries [begin, end): block by block of rows, each against all of these queries. A query's answers so far
   /// are a heap with the worst on top, in the place of its results.
-  void scan(const T* prepared, std::size_t begin, std::size_t end, search_results<distance_type>& results) const {
+  void scan(const T* prepared, std::size_t begin, std::size_t end,
+            search_results<distance_type>& results) const {
     constexpr std::size_t block = 64;
     const T* rows[block];
     distance_type distances[block];

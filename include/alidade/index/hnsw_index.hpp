@@ -109,8 +109,8 @@ class hnsw_index {
     graph_.reserve(vectors_.size(), upper_rows);
     for (std::size_t slot = first; slot < vectors_.size(); ++slot) graph_.append(random_level(slot));
     using pruning_metric = typename detail::pruning_metric_of<Metric>::type;
-    detail::graph_builder<T, Metric> builder(vectors_.view(), vectors_.template view_as<pruning_metric>(), graph_,
-                                             options_, options.threads);
+    detail::graph_builder<T, Metric> builder(vectors_.view(), vectors_.template view_as<pruning_metric>(),
+                                             graph_, options_, options.threads);
     builder.link_from(guard.linked);
     // A repair looks at every node: once for each eighth that is added, it costs a constant number of looks a vector.
     unrepaired_ += rows.rows();
@@ -176,7 +176,8 @@ class hnsw_index {
       s.max_degree = std::max(s.max_degree, degree);
       degrees += degree;
       const detail::link* links = graph_.links(0, slot);
-      kept += static_cast<std::size_t>(std::count_if(links, links + degree, [](auto l) { return l.rank() == detail::edge_rank::kept; }));
+      kept += static_cast<std::size_t>(
+          std::count_if(links, links + degree, [](auto l) { return l.rank() == detail::edge_rank::kept; }));
     }
     s.mean_degree = static_cast<double>(degrees) / static_cast<double>(size());
     s.mean_kept_degree = static_cast<double>(kept) / static_cast<double>(size());
@@ -222,7 +223,8 @@ class hnsw_index {
     std::vector<std::uint32_t> order(count);
     std::iota(order.begin(), order.end(), 0u);
     for (std::size_t i = count; i > 1; --i) {
-      std::swap(order[i - 1], order[detail::mix64(options_.seed + detail::mix64(i)) % i]);
+      const std::uint64_t other = detail::mix64(options_.seed + detail::mix64(i)) % i;
+      std::swap(order[i - 1], order[static_cast<std::size_t>(other)]);
     }
     return order;
   }
@@ -249,13 +251,14 @@ class hnsw_index {
     graph.start(scratch.query(), entry, std::max(options.ef, options.k), scratch, observer);
     graph.search_layer(scratch.query(), 0, scratch, observer);
     const std::size_t count = std::min(options.k, scratch.pool.size());
-    for (std::size_t i = 0; i < count; ++i) out[i] = {vectors_.key(scratch.pool.slot(i)), scratch.pool.distance(i)};
+    for (std::size_t i = 0; i < count; ++i)
+      out[i] = {vectors_.key(scratch.pool.slot(i)), scratch.pool.distance(i)};
     std::sort(out.begin(), out.begin() + static_cast<std::ptrdiff_t>(count));
     return count;
   }
 
-  search_results<distance_type> search_batch(matrix_view<T> queries, const search_options& options, std::error_code& ec,
-                                             std::size_t& bad_row) const {
+  search_results<distance_type> search_batch(matrix_view<T> queries, const search_options& options,
+                                             std::error_code& ec, std::size_t& bad_row) const {
     ec.clear();
     if (options.k == 0) {
       ec = errc::invalid_option;
@@ -263,14 +266,16 @@ class hnsw_index {
     }
     search_results<distance_type> results(queries.rows(), std::min(options.k, size()));
     std::vector<std::error_code> errors(queries.rows());
-    detail::parallel_for(queries.rows(), 16, options.threads, [&](std::size_t begin, std::size_t end, std::size_t) {
-      typename scratches::lease scratch(*scratches_);
-      null_observer none;
-      for (std::size_t i = begin; i < end; ++i) {
-        results.set_count(i, search(queries[i], options, results.slots(i), errors[i], none, *scratch));
-      }
-    });
-    const auto bad = std::find_if(errors.begin(), errors.end(), [](const std::error_code& e) { return bool(e); });
+    detail::parallel_for(
+        queries.rows(), 16, options.threads, [&](std::size_t begin, std::size_t end, std::size_t) {
+          typename scratches::lease scratch(*scratches_);
+          null_observer none;
+          for (std::size_t i = begin; i < end; ++i) {
+            results.set_count(i, search(queries[i], options, results.slots(i), errors[i], none, *scratch));
+          }
+        });
+    const auto bad =
+        std::find_if(errors.begin(), errors.end(), [](const std::error_code& e) { return bool(e); });
     if (bad == errors.end()) return results;
     ec = *bad;
     bad_row = static_cast<std::size_t>(bad - errors.begin());

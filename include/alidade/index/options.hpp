@@ -36,9 +36,9 @@ struct add_options {
 };
 
 struct search_options {
-  std::size_t k = 10;        ///< how many neighbours to find; at least 1
-  std::size_t ef = 64;       ///< width of the search; below k it counts as k
-  std::size_t threads = 1;   ///< for a batch of queries; 0: all cores
+  std::size_t k = 10;       ///< how many neighbours to find; at least 1
+  std::size_t ef = 64;      ///< width of the search; below k it counts as k
+  std::size_t threads = 1;  ///< for a batch of queries; 0: all cores
 };
 
 struct flat_search_options {

@@ -31,7 +31,7 @@ class aligned_bytes {
   explicit aligned_bytes(std::size_t size)
       : size_(size),
         alignment_(size >= 2 * huge_page ? huge_page : cache_line),
-        data_(static_cast<std::byte*>(::operator new(size, std::align_val_t{alignment_}))) {
+        data_(static_cast<std::byte*>(::operator new (size, std::align_val_t{alignment_}))) {
 #if ALIDADE_HAS_MADVISE
     // Advice only: where it fails, nothing but the speed differs.
     if (alignment_ == huge_page) static_cast<void>(::madvise(data_, size_, MADV_HUGEPAGE));
@@ -61,7 +61,7 @@ class aligned_bytes {
 
  private:
   void release() noexcept {
-    if (data_ != nullptr) ::operator delete(data_, std::align_val_t{alignment_});
+    if (data_ != nullptr) ::operator delete (data_, std::align_val_t{alignment_});
   }
 
   std::size_t size_ = 0;

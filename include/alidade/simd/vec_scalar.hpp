@@ -17,7 +17,9 @@ struct f32_scalar {
 
   static f32_scalar zero() noexcept { return {0.0f}; }
   static f32_scalar load(const float* p) noexcept { return {*p}; }
-  static f32_scalar load_partial(const float* p, std::size_t count) noexcept { return {count == 0 ? 0.0f : *p}; }
+  static f32_scalar load_partial(const float* p, std::size_t count) noexcept {
+    return {count == 0 ? 0.0f : *p};
+  }
 
   friend f32_scalar operator+(f32_scalar a, f32_scalar b) noexcept { return {a.value + b.value}; }
   friend f32_scalar operator-(f32_scalar a, f32_scalar b) noexcept { return {a.value - b.value}; }

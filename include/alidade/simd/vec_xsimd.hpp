@@ -50,7 +50,8 @@ struct f32_xsimd {
     return {batch(_mm512_maskz_loadu_ps(static_cast<__mmask16>((1u << count) - 1u), p))};
 #elif ALIDADE_ARCH_ID == ALIDADE_ARCH_ID_avx2
     const __m256i lane = _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7);
-    return {batch(_mm256_maskload_ps(p, _mm256_cmpgt_epi32(_mm256_set1_epi32(static_cast<int>(count)), lane)))};
+    return {
+        batch(_mm256_maskload_ps(p, _mm256_cmpgt_epi32(_mm256_set1_epi32(static_cast<int>(count)), lane)))};
 #else
     alignas(64) float padded[lanes] = {};
     std::memcpy(padded, p, count * sizeof(float));
@@ -58,8 +59,12 @@ struct f32_xsimd {
 #endif
   }
 
-  friend ALIDADE_FORCE_INLINE f32_xsimd operator+(f32_xsimd a, f32_xsimd b) noexcept { return {a.value + b.value}; }
-  friend ALIDADE_FORCE_INLINE f32_xsimd operator-(f32_xsimd a, f32_xsimd b) noexcept { return {a.value - b.value}; }
+  friend ALIDADE_FORCE_INLINE f32_xsimd operator+(f32_xsimd a, f32_xsimd b) noexcept {
+    return {a.value + b.value};
+  }
+  friend ALIDADE_FORCE_INLINE f32_xsimd operator-(f32_xsimd a, f32_xsimd b) noexcept {
+    return {a.value - b.value};
+  }
 
   friend ALIDADE_FORCE_INLINE f32_xsimd multiply_add(f32_xsimd a, f32_xsimd b, f32_xsimd c) noexcept {
     return {xsimd::fma(a.value, b.value, c.value)};

@@ -33,7 +33,9 @@ class row_storage {
   std::size_t capacity() const noexcept { return granules_.size() << shift_; }
 
   T* operator[](std::size_t row) noexcept { return granules_[row >> shift_] + (row & mask_) * stride_; }
-  const T* operator[](std::size_t row) const noexcept { return granules_[row >> shift_] + (row & mask_) * stride_; }
+  const T* operator[](std::size_t row) const noexcept {
+    return granules_[row >> shift_] + (row & mask_) * stride_;
+  }
 
   /// Makes room for `rows` rows in all, their contents indeterminate, and not much more: less than one granule, or a
   /// sixteenth when the storage grows by few rows. Strong guarantee.
@@ -51,7 +53,8 @@ class row_storage {
     extents_.reserve(extents_.size() + 1);
     granules_.reserve(granules_.size() + added);
     aligned_bytes& extent = extents_.emplace_back(added * granule_bytes);
-    for (std::size_t g = 0; g < added; ++g) granules_.push_back(reinterpret_cast<T*>(extent.data() + g * granule_bytes));
+    for (std::size_t g = 0; g < added; ++g)
+      granules_.push_back(reinterpret_cast<T*>(extent.data() + g * granule_bytes));
   }
 
   std::size_t memory_bytes() const noexcept {

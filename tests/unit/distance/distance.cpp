@@ -112,7 +112,8 @@ TEST_CASE("cosine at its edges") {
 
 TEST_CASE("NaN and infinity propagate as in the formulas") {
   using span = std::span<const float>;
-  constexpr float nan = std::numeric_limits<float>::quiet_NaN(), infinity = std::numeric_limits<float>::infinity();
+  constexpr float nan = std::numeric_limits<float>::quiet_NaN(),
+                  infinity = std::numeric_limits<float>::infinity();
   for (const std::size_t n : {1u, 4u, 17u, 100u}) {
     for (std::size_t at : {std::size_t{0}, n / 2, n - 1}) {
       std::vector<float> a(n, 1.0f), b(n, 2.0f);

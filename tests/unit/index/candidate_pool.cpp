@@ -13,7 +13,8 @@ using namespace alidade::detail;
 
 TEST_CASE("ordered distances keep the order and come back") {
   constexpr float infinity = std::numeric_limits<float>::infinity();
-  const std::vector<float> ascending{-infinity, -3.4e38f, -1.0f, -1e-45f, 0.0f, 1e-45f, 1.0f, 3.4e38f, infinity};
+  const std::vector<float> ascending{-infinity, -3.4e38f, -1.0f,   -1e-45f, 0.0f,
+                                     1e-45f,    1.0f,     3.4e38f, infinity};
   for (std::size_t i = 0; i < ascending.size(); ++i) {
     CHECK(from_ordered<float>(to_ordered(ascending[i])) == ascending[i]);
     if (i > 0) CHECK(to_ordered(ascending[i - 1]) < to_ordered(ascending[i]));

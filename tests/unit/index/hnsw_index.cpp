@@ -28,7 +28,8 @@ double recall_of(std::size_t dimension, std::size_t ef) {
   index.add(keys, data.view(0, test_rows), {.threads = 2});
   exact.add(keys, data.view(0, test_rows));
   const auto queries = data.view(test_rows, test_queries);
-  return test::recall(index.search(queries, {.k = 10, .ef = ef}), exact.search(queries, {.k = 10}), test_queries);
+  return test::recall(index.search(queries, {.k = 10, .ef = ef}), exact.search(queries, {.k = 10}),
+                      test_queries);
 }
 
 }  // namespace
@@ -78,7 +79,8 @@ TEST_CASE("vectors added one by one are found like those added together") {
   CHECK(index.size() == data.rows);
   const auto found = index.search(data.view(), {.k = 1, .ef = 40});
   std::size_t hits = 0;
-  for (std::size_t i = 0; i < data.rows; ++i) hits += static_cast<std::size_t>(found[i][0].key == data.keys[i]);
+  for (std::size_t i = 0; i < data.rows; ++i)
+    hits += static_cast<std::size_t>(found[i][0].key == data.keys[i]);
   CHECK(hits >= data.rows - 3);
 }
 
@@ -99,7 +101,8 @@ TEST_CASE("answers are sorted, ties by key, and fewer than k when there are fewe
 }
 
 TEST_CASE("bad rows are refused by name, in both forms, and change nothing") {
-  constexpr float nan = std::numeric_limits<float>::quiet_NaN(), infinity = std::numeric_limits<float>::infinity();
+  constexpr float nan = std::numeric_limits<float>::quiet_NaN(),
+                  infinity = std::numeric_limits<float>::infinity();
   const test::dataset<float> data(100, 4, 6);
   hnsw_index<float, metrics::cosine> index(4);
   index.add(std::span(data.keys).first(50), data.view(0, 50));
@@ -221,7 +224,8 @@ TEST_CASE("every vector can be reached, equal ones by the thousand included") {
 
 TEST_CASE("thousands of equal vectors do not break the graph") {
   test::dataset<float> data(2000, 8, 8);
-  for (std::size_t i = 0; i < 1500; ++i) std::copy_n(data.values.begin(), 8, data.values.begin() + static_cast<std::ptrdiff_t>(i * 8));
+  for (std::size_t i = 0; i < 1500; ++i)
+    std::copy_n(data.values.begin(), 8, data.values.begin() + static_cast<std::ptrdiff_t>(i * 8));
   hnsw_index<float> index(8);
   index.add(data.keys, data.view(), {.threads = 2});
   const auto equal = index.search(data.view()[0], {.k = 10, .ef = 50});
@@ -253,7 +257,8 @@ TEST_CASE("data that comes sorted by cluster, in one call or in several, is foun
     }
     const auto found = index.search(all, {.k = 1, .ef = 30});
     std::size_t hits = 0;
-    for (std::size_t i = 0; i < keys.size(); ++i) hits += static_cast<std::size_t>(found[i][0].key == keys[i]);
+    for (std::size_t i = 0; i < keys.size(); ++i)
+      hits += static_cast<std::size_t>(found[i][0].key == keys[i]);
     CHECK(hits >= keys.size() * 99 / 100);
   }
 }
@@ -306,7 +311,8 @@ TEST_CASE("a search allocates nothing") {
   index.add(data.keys, data.view());
   std::vector<neighbor<float>> out(10);
   std::error_code ec;
-  for (std::size_t i = 0; i < 100; ++i) index.search(data.view()[i], {.k = 10, .ef = 200}, out, ec);  // warm up
+  for (std::size_t i = 0; i < 100; ++i)
+    index.search(data.view()[i], {.k = 10, .ef = 200}, out, ec);  // warm up
   const auto before = test::allocations();
   for (std::size_t i = 0; i < 100; ++i) index.search(data.view()[i], {.k = 10, .ef = 200}, out, ec);
   CHECK(test::allocations().calls == before.calls);

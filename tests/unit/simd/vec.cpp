@@ -42,7 +42,8 @@ TEST_CASE_TEMPLATE("sums over bytes are exact at their largest", Sum, u8_sum_sca
   Sum difference, product;
   const std::uint32_t blocks = 66051 / static_cast<std::uint32_t>(Sum::block);
   for (std::uint32_t i = 0; i < blocks; ++i) {
-    difference.add_squared_difference(i % 2 == 0 ? zero.data() : full.data(), i % 2 == 0 ? full.data() : zero.data());
+    difference.add_squared_difference(i % 2 == 0 ? zero.data() : full.data(),
+                                      i % 2 == 0 ? full.data() : zero.data());
     product.add_product(full.data(), full.data());
   }
   const std::uint32_t expected = 255u * 255u * blocks * static_cast<std::uint32_t>(Sum::block);

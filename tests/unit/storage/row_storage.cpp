@@ -17,7 +17,8 @@ TEST_CASE("rows never move while the storage grows one by one") {
     rows[i][23] = -1.0f;
   }
   bool same = true;
-  for (std::size_t i = 0; i < 5000; ++i) same = same && rows[i] == addresses[i] && rows[i][0] == static_cast<float>(i);
+  for (std::size_t i = 0; i < 5000; ++i)
+    same = same && rows[i] == addresses[i] && rows[i][0] == static_cast<float>(i);
   CHECK(same);
 }
 

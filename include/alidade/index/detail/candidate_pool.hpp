@@ -56,7 +56,9 @@ class candidate_pool {
 
   std::size_t size() const noexcept { return size_; }
   std::uint32_t slot(std::size_t i) const noexcept { return static_cast<std::uint32_t>(entries_[i]) >> 1; }
-  D distance(std::size_t i) const noexcept { return from_ordered<D>(static_cast<std::uint32_t>(entries_[i] >> 32)); }
+  D distance(std::size_t i) const noexcept {
+    return from_ordered<D>(static_cast<std::uint32_t>(entries_[i] >> 32));
+  }
 
   /// Whether a point at this distance may enter; never wrong when it says no. Cheap, for the search loop.
   bool admits(D distance) const noexcept { return size_ < capacity_ || !(distance >= worst_); }

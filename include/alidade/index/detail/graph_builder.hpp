@@ -38,7 +38,11 @@ class graph_builder {
 
   graph_builder(const vector_view<T, Metric>& vectors, const vector_view<T, pruning_metric>& pruning,
                 hnsw_graph& graph, const hnsw_options& options, std::size_t threads)
-      : vectors_(vectors), graph_(graph), options_(options), search_(vectors, graph), threads_(resolve_threads(threads)) {
+      : vectors_(vectors),
+        graph_(graph),
+        options_(options),
+        search_(vectors, graph),
+        threads_(resolve_threads(threads)) {
     for (std::size_t i = 0; i < threads_; ++i) {
       workers_.emplace_back(selector_type(vectors, pruning, options.alpha, options.fill));
     }
@@ -71,7 +75,8 @@ class graph_builder {
     std::uint32_t source;
 
     friend bool operator<(const edge& a, const edge& b) noexcept {
-      return std::tie(a.level, a.target, a.distance, a.source) < std::tie(b.level, b.target, b.distance, b.source);
+      return std::tie(a.level, a.target, a.distance, a.source) <
+             std::tie(b.level, b.target, b.distance, b.source);
     }
   };
 
@@ -91,7 +96,8 @@ class graph_builder {
   std::size_t batch_end(std::size_t first, std::size_t added) const {
     const std::size_t last = std::min(graph_.size(), first + std::max<std::size_t>(added / 4, 1));
     for (std::size_t slot = first; slot < last; ++slot) {
-      if (graph_.entry_point() == hnsw_graph::npos || graph_.level(slot) > graph_.max_level()) return slot + 1;
+      if (graph_.entry_point() == hnsw_graph::npos || graph_.level(slot) > graph_.max_level())
+        return slot + 1;
     }
     return last;
   }
@@ -130,7 +136,8 @@ class graph_builder {
       null_observer none;
       for (std::size_t i = begin; i < end; ++i) {
         const auto slot = static_cast<std::uint32_t>(first + i);
-        order_[i] = {search_.descend(vectors_.row(slot), graph_.level(slot), workers_[id].scratch, none), slot};
+        order_[i] = {search_.descend(vectors_.row(slot), graph_.level(slot), workers_[id].scratch, none),
+                     slot};
       }
     });
     std::sort(order_.begin(), order_.end());
@@ -158,7 +165,8 @@ class graph_builder {
   void collect_candidates(const T* query, std::size_t level, worker& w) {
     const auto& pool = w.scratch.pool;
     w.candidates.clear();
-    for (std::size_t i = 0; i < pool.size(); ++i) w.candidates.push_back({pool.distance(i), {}, pool.slot(i)});
+    for (std::size_t i = 0; i < pool.size(); ++i)
+      w.candidates.push_back({pool.distance(i), {}, pool.slot(i)});
     const D nearest = w.candidates.front().distance, farthest = w.candidates.back().distance;
     if (pool.size() < options_.ef_construction || nearest < farthest) return;
     const std::uint32_t first = w.candidates.front().slot;
@@ -194,12 +202,14 @@ class graph_builder {
       const edge& head = edges[begin];
       w.candidates.clear();
       std::size_t end = begin;
-      for (; end < edges.size() && edges[end].target == head.target && edges[end].level == head.level; ++end) {
+      for (; end < edges.size() && edges[end].target == head.target && edges[end].level == head.level;
+           ++end) {
         if (w.candidates.empty() || w.candidates.back().slot != edges[end].source) {
           w.candidates.push_back({edges[end].distance, {}, edges[end].source});
         }
       }
-      w.selector.offer(head.target, w.candidates, graph_.capacity(head.level), graph_.links(head.level, head.target),
+      w.selector.offer(head.target, w.candidates, graph_.capacity(head.level),
+                       graph_.links(head.level, head.target),
                        [&](std::uint32_t by, const candidate_type& occluded, auto between) {
                          if (by < first || !(between < occluded.span)) return;
                          const D distance = vectors_.distance(vectors_.row(by), occluded.slot);

@@ -23,7 +23,8 @@ class graph_repair {
   using search_type = graph_search<T, Metric>;
   using scratch_type = typename search_type::scratch_type;
 
-  graph_repair(const vector_view<T, Metric>& vectors, hnsw_graph& graph, std::size_t width, scratch_type& scratch)
+  graph_repair(const vector_view<T, Metric>& vectors, hnsw_graph& graph, std::size_t width,
+               scratch_type& scratch)
       : vectors_(vectors), graph_(graph), search_(vectors, graph), width_(width), scratch_(scratch) {}
 
   void run() {
@@ -91,7 +92,8 @@ class graph_repair {
     const auto distance = vectors_.distance(origin, slot);
     std::size_t last = graph_.degree(0, node);
     if (place < last) std::copy(row + place + 1, row + last--, row + place);
-    for (; last > 0 && distance < vectors_.distance(origin, row[last - 1].slot()); --last) row[last] = row[last - 1];
+    for (; last > 0 && distance < vectors_.distance(origin, row[last - 1].slot()); --last)
+      row[last] = row[last - 1];
     row[last] = link(slot, edge_rank::kept);
   }
 

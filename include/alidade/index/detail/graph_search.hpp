@@ -53,7 +53,8 @@ class graph_search {
   /// Puts the first nodes into an empty pool of the given width: the one that a descent has found and the entry point,
   /// which leads to every other, so that a search as wide as the index sees all of it.
   template <search_observer Observer>
-  void start(const T* query, std::uint32_t slot, std::size_t ef, scratch_type& scratch, Observer& observer) const {
+  void start(const T* query, std::uint32_t slot, std::size_t ef, scratch_type& scratch,
+             Observer& observer) const {
     scratch.pool.reset(ef);
     for (const std::uint32_t first : {slot, graph_.entry_point()}) {
       if (!scratch.visited.insert(first)) continue;
@@ -70,11 +71,13 @@ class graph_search {
     std::uint32_t node = 0;
     while (scratch.pool.pop_unexpanded(node)) {
       observer.on_hop(level);
-      const std::size_t count = scratch.visited.insert_all(graph_.links(level, node), capacity, scratch.slots.data());
+      const std::size_t count =
+          scratch.visited.insert_all(graph_.links(level, node), capacity, scratch.slots.data());
       simd::prefetch(graph_.links(level, scratch.pool.peek_unexpanded(node)), capacity * sizeof(link));
       measure(query, count, scratch, observer);
       for (std::size_t i = 0; i < count; ++i) {
-        if (scratch.pool.admits(scratch.distances[i])) scratch.pool.insert(scratch.distances[i], scratch.slots[i]);
+        if (scratch.pool.admits(scratch.distances[i]))
+          scratch.pool.insert(scratch.distances[i], scratch.slots[i]);
       }
     }
     scratch.visited.clear();

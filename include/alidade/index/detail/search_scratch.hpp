@@ -77,9 +77,9 @@ struct search_scratch {
   candidate_pool<D> pool;
   visited_set visited;
   aligned_bytes query_bytes;
-  std::vector<std::uint32_t> slots;   // unvisited neighbours of the node being expanded
-  std::vector<const T*> rows;         // where their vectors are
-  std::vector<D> distances;           // how far they are
+  std::vector<std::uint32_t> slots;  // unvisited neighbours of the node being expanded
+  std::vector<const T*> rows;        // where their vectors are
+  std::vector<D> distances;          // how far they are
 
   T* query() noexcept { return reinterpret_cast<T*>(query_bytes.data()); }
 

@@ -21,7 +21,7 @@ struct pruning_metric_of {
   using type = Metric;
 };
 template <class Metric>
-  requires requires { typename Metric::pruning_metric; }
+requires requires { typename Metric::pruning_metric; }
 struct pruning_metric_of<Metric> {
   using type = typename Metric::pruning_metric;
 };
@@ -51,8 +51,8 @@ class neighbor_selector {
   using P = distance_type<pruning_metric, T>;
   using candidate_type = candidate<D, P>;
 
-  neighbor_selector(const vector_view<T, Metric>& vectors, const vector_view<T, pruning_metric>& pruning, float alpha,
-                    bool fill)
+  neighbor_selector(const vector_view<T, Metric>& vectors, const vector_view<T, pruning_metric>& pruning,
+                    float alpha, bool fill)
       : vectors_(vectors), pruning_(pruning), alpha_(alpha), fill_(fill) {}
 
   /// Writes a new node's row from candidates sorted nearest first, `capacity` at most, nearest first; the candidates'
@@ -91,8 +91,9 @@ class neighbor_selector {
       if (position != row_.end() && position->slot == offered.slot) continue;  // it is there already
       const auto index = static_cast<std::size_t>(position - row_.begin());
       offered.span = span_between(node, offered);
-      offered.rank = rank_behind(offered, std::span<const candidate_type>(row_).first(index),
-                                 [&](const candidate_type& by, P between) { on_occluded(by.slot, offered, between); });
+      offered.rank =
+          rank_behind(offered, std::span<const candidate_type>(row_).first(index),
+                      [&](const candidate_type& by, P between) { on_occluded(by.slot, offered, between); });
       if (offered.rank != edge_rank::fill) {
         demote_behind(offered, index, on_occluded);
       } else if (row_.size() == capacity && index == capacity) {

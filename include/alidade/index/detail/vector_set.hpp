@@ -27,17 +27,18 @@ concept preparing_metric = requires(const Metric& m, std::span<const T> in, std:
 };
 
 template <class Metric, class T>
-concept one_to_many_metric =
-    requires(const Metric& m, const T* query, const T* const* rows, std::size_t n, distance_type<Metric, T>* out) {
-      m.many(query, rows, n, n, out);
-    };
+concept one_to_many_metric = requires(const Metric& m, const T* query, const T* const* rows, std::size_t n,
+                                      distance_type<Metric, T>* out) {
+  m.many(query, rows, n, n, out);
+};
 
 /// Looks at bits, so that it holds under -ffast-math too.
 template <class T>
 bool all_finite(std::span<const T> v) noexcept {
   if constexpr (std::is_same_v<T, float>) {
     std::uint32_t bad = 0;
-    for (const float x : v) bad |= static_cast<std::uint32_t>((detail::bit_cast<std::uint32_t>(x) & 0x7f800000u) == 0x7f800000u);
+    for (const float x : v)
+      bad |= static_cast<std::uint32_t>((detail::bit_cast<std::uint32_t>(x) & 0x7f800000u) == 0x7f800000u);
     return bad == 0;
   } else {
     return true;
@@ -117,8 +118,8 @@ class vector_set {
 
   /// Appends all rows or, when one is refused, none, and returns which; on success returns how many. Rows go to the slots
   /// in the order given, or as they come when that is empty. Strong guarantee.
-  std::size_t append(std::span<const std::uint64_t> keys, matrix_view<T> rows, std::span<const std::uint32_t> order,
-                     std::error_code& ec) {
+  std::size_t append(std::span<const std::uint64_t> keys, matrix_view<T> rows,
+                     std::span<const std::uint32_t> order, std::error_code& ec) {
     ec.clear();
     if (keys.size() != rows.rows()) return fail(errc::size_mismatch, std::min(keys.size(), rows.rows()), ec);
     if (rows.rows() == 0) return 0;

@@ -159,13 +159,16 @@ struct u8_sum_native {
   ALIDADE_FORCE_INLINE void add_squared_difference(const std::uint8_t* a, const std::uint8_t* b) noexcept {
     const v128_t x = wasm_v128_load(a), y = wasm_v128_load(b);
     const v128_t difference = wasm_v128_or(wasm_u8x16_sub_sat(x, y), wasm_u8x16_sub_sat(y, x));
-    const v128_t low = wasm_u16x8_extend_low_u8x16(difference), high = wasm_u16x8_extend_high_u8x16(difference);
-    sum = wasm_i32x4_add(sum, wasm_i32x4_add(wasm_i32x4_dot_i16x8(low, low), wasm_i32x4_dot_i16x8(high, high)));
+    const v128_t low = wasm_u16x8_extend_low_u8x16(difference),
+                 high = wasm_u16x8_extend_high_u8x16(difference);
+    sum =
+        wasm_i32x4_add(sum, wasm_i32x4_add(wasm_i32x4_dot_i16x8(low, low), wasm_i32x4_dot_i16x8(high, high)));
   }
   ALIDADE_FORCE_INLINE void add_product(const std::uint8_t* a, const std::uint8_t* b) noexcept {
     const v128_t x = wasm_v128_load(a), y = wasm_v128_load(b);
     const v128_t low = wasm_i32x4_dot_i16x8(wasm_u16x8_extend_low_u8x16(x), wasm_u16x8_extend_low_u8x16(y));
-    const v128_t high = wasm_i32x4_dot_i16x8(wasm_u16x8_extend_high_u8x16(x), wasm_u16x8_extend_high_u8x16(y));
+    const v128_t high =
+        wasm_i32x4_dot_i16x8(wasm_u16x8_extend_high_u8x16(x), wasm_u16x8_extend_high_u8x16(y));
     sum = wasm_i32x4_add(sum, wasm_i32x4_add(low, high));
   }
   ALIDADE_FORCE_INLINE std::uint32_t total() const noexcept {

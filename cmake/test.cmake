@@ -1,0 +1,558 @@
+# All tests on all platforms, in one command:
+#
+#   cmake -P cmake/test.cmake                               everything that this machine can run or install
+#   cmake -DONLY=native -P cmake/test.cmake                 quick: this machine's compiler and best architecture
+#   cmake -DONLY=native-gcc-avx2,wasm-simd128 -P cmake/test.cmake
+#   cmake "-DONLY=native-*" -P cmake/test.cmake             patterns as in a shell
+#   cmake -DONLY=list -P cmake/test.cmake                   the names of all platforms
+#
+# Each platform is built in build/test/<platform>, with its output in build/test/<platform>.log. Missing tools are
+# installed with apt where it may. A platform that cannot run here is named with its reason in the closing table; in
+# continuous integration (CI=true in the environment) it counts as a failure. The last line is "N passed, N failed",
+# where a test case counts as one on each platform, and so does each other check; the exit code is 0 if none failed.
+#
+# Settings, before -P:
+#   -DALIDADE_XSIMD_INCLUDE_DIR=DIR, -DALIDADE_DOCTEST_INCLUDE_DIR=DIR    where xsimd/xsimd.hpp, doctest/doctest.h lie
+
+cmake_minimum_required(VERSION 3.25)
+include("${CMAKE_CURRENT_LIST_DIR}/install_packages.cmake")
+
+get_filename_component(source_dir "${CMAKE_CURRENT_LIST_DIR}" DIRECTORY)
+set(test_dir "${source_dir}/build/test")
+file(MAKE_DIRECTORY "${test_dir}")
+string(TIMESTAMP started "%s")
+cmake_host_system_information(RESULT jobs QUERY NUMBER_OF_LOGICAL_CORES)
+cmake_host_system_information(RESULT machine QUERY OS_PLATFORM)
+set(in_ci FALSE)
+if("$ENV{CI}")
+  set(in_ci TRUE)
+endif()
+
+# --- what the processor can run ---------------------------------------------------------------------------------------
+
+# host_archs: from the least to the best. lacking_archs: those of this kind of processor that this one does not have.
+set(lacking_archs "")
+if(machine MATCHES "^(x86_64|amd64|AMD64)$")
+  set(host_archs scalar sse2)
+  set(cpu_flags "")
+  if(EXISTS /proc/cpuinfo)
+    file(STRINGS /proc/cpuinfo cpu_flags REGEX "^flags" LIMIT_COUNT 1)
+  endif()
+  string(REGEX MATCHALL "[a-z0-9_]+" cpu_flags "${cpu_flags}")
+  function(add_arch_if_flags arch)
+    foreach(flag IN LISTS ARGN)
+      if(NOT flag IN_LIST cpu_flags)
+        set(lacking_archs ${lacking_archs} ${arch} PARENT_SCOPE)
+        return()
+      endif()
+    endforeach()
+    set(host_archs ${host_archs} ${arch} PARENT_SCOPE)
+  endfunction()
+  add_arch_if_flags(sse4_1 sse4_1)
+  add_arch_if_flags(avx2 avx2 fma f16c)
+  add_arch_if_flags(avx512 avx512f avx512cd avx512dq avx512bw avx512vl)
+elseif(machine MATCHES "^(aarch64|arm64)$")
+  set(host_archs scalar neon64)
+else()
+  set(host_archs scalar)
+endif()
+list(GET host_archs -1 best_arch)
+
+# The flags by which a compiler is told to build for an architecture; the library must detect it from them.
+set(flags_scalar "")
+set(flags_sse2 "")
+set(flags_sse4_1 -msse4.1)
+set(flags_avx2 "-mavx2 -mfma -mf16c")
+set(flags_avx512 -march=native)
+set(flags_neon64 "")
+
+# --- tools ------------------------------------------------------------------------------------------------------------
+
+# A need is a tool or header: need_<name> is the Debian package that has it, and have_need() looks for it.
+set(need_g++ g++)
+set(need_clang++ clang)
+set(need_ninja ninja-build)
+set(need_python3 python3)
+set(need_xsimd libxsimd-dev)
+set(need_doctest doctest-dev)
+set(need_cli11 libcli11-dev)
+set(need_json nlohmann-json3-dev)
+set(need_hnswlib libhnswlib-dev)
+set(need_em++ emscripten)
+set(need_node nodejs)
+set(need_clang-format clang-format)
+set(need_clang-tidy clang-tidy)
+set(need_aarch64-linux-gnu-g++ g++-aarch64-linux-gnu)
+set(need_arm-linux-gnueabihf-g++ g++-arm-linux-gnueabihf)
+set(need_qemu-aarch64 qemu-user)
+set(need_qemu-arm qemu-user)
+set(need_ccache ccache)
+
+set(header_xsimd xsimd/xsimd.hpp)
+set(header_doctest doctest/doctest.h)
+set(header_cli11 CLI/CLI.hpp)
+set(header_json nlohmann/json.hpp)
+set(header_hnswlib hnswlib/hnswlib.h)
+
+function(have_need out need)
+  if(DEFINED header_${need})
+    string(TOUPPER "${need}" upper)
+    have_header(found "${header_${need}}" "${ALIDADE_${upper}_INCLUDE_DIR}")
+  else()
+    have_program(found "${need}")
+  endif()
+  set(${out} ${found} PARENT_SCOPE)
+endfunction()
+
+# --- the platforms ----------------------------------------------------------------------------------------------------
+
+set(platforms "")
+set(quick "")  # the platforms of ONLY=native
+
+# platform(<name> [QUICK] [NEEDS <need>...] [IMPOSSIBLE <reason>]
+#          CONFIGURE <arguments of cmake>...   configure build/test/<name>; none: there is nothing to build
+#          [TARGETS <target>...]               build these
+#          [LABEL <label>]                     run the tests with this label
+#          [RUN <function>])                   or call this function, which sets passed, failed and output
+macro(platform name)
+  list(APPEND platforms ${name})
+  cmake_parse_arguments(${name} QUICK "LABEL;RUN;IMPOSSIBLE" "NEEDS;CONFIGURE;TARGETS" ${ARGN})
+  if(${name}_QUICK)
+    list(APPEND quick ${name})
+  endif()
+endmacro()
+
+set(no_programs -DALIDADE_BUILD_TESTS=OFF -DALIDADE_BUILD_EXAMPLES=OFF)
+set(only_tests -DALIDADE_BUILD_EXAMPLES=OFF)
+
+# The compiler of ONLY=native: the one that CXX names, else the first that is there.
+set(host_compiler gcc)
+have_program(have_gcc g++)
+have_program(have_clang clang++)
+if("$ENV{CXX}" MATCHES "clang" OR (have_clang AND NOT have_gcc))
+  set(host_compiler clang)
+endif()
+
+# Native. With g++ the macro ALIDADE_ARCH says the architecture, with clang it must be detected from the flags. The best
+# one is built as a release; the others with assertions on and quicker to compile.
+foreach(arch IN LISTS host_archs lacking_archs)
+  foreach(compiler gcc clang)
+    if(compiler STREQUAL "gcc")
+      set(program g++)
+      set(how -DALIDADE_ARCH=${arch})
+    else()
+      set(program clang++)
+      if(arch STREQUAL "scalar")
+        set(how -DALIDADE_ARCH=scalar)
+      else()
+        set(how "-DCMAKE_CXX_FLAGS=${flags_${arch}}" -DALIDADE_TEST_EXPECT_ARCH=${arch})
+      endif()
+    endif()
+    set(optimise -DCMAKE_CXX_FLAGS_RELEASE=-O1)
+    set(is_quick "")
+    if(arch STREQUAL best_arch)
+      set(optimise "")
+      if(compiler STREQUAL host_compiler)
+        set(is_quick QUICK)
+      endif()
+    endif()
+    set(impossible "")
+    if(arch IN_LIST lacking_archs)
+      set(impossible IMPOSSIBLE "this processor does not have it")
+    endif()
+    platform(native-${compiler}-${arch} ${is_quick} ${impossible} NEEDS ${program} ninja xsimd doctest
+      CONFIGURE -DCMAKE_BUILD_TYPE=Release -DCMAKE_CXX_COMPILER=${program} ${only_tests} ${how} ${optimise} -DALIDADE_WERROR=ON
+      TARGETS alidade_tests LABEL unit)
+  endforeach()
+endforeach()
+
+platform(asan NEEDS g++ ninja xsimd doctest
+  CONFIGURE --preset asan -DCMAKE_CXX_COMPILER=g++ ${only_tests} TARGETS alidade_tests LABEL unit)
+platform(tsan NEEDS g++ ninja xsimd doctest
+  CONFIGURE --preset tsan -DCMAKE_CXX_COMPILER=g++ ${only_tests} TARGETS alidade_tests LABEL unit)
+
+set(cross -DALIDADE_WERROR=ON -DCMAKE_CXX_FLAGS_RELEASE=-O2)
+foreach(name wasm-simd128 wasm-scalar)
+  platform(${name} NEEDS em++ node ninja doctest
+    CONFIGURE --preset ${name} ${cross} TARGETS alidade_tests LABEL unit)
+endforeach()
+platform(neon64 NEEDS aarch64-linux-gnu-g++ qemu-aarch64 ninja xsimd doctest
+  CONFIGURE --preset neon64 ${cross} TARGETS alidade_tests LABEL unit)
+platform(neon NEEDS arm-linux-gnueabihf-g++ qemu-arm ninja xsimd doctest
+  CONFIGURE --preset neon ${cross} TARGETS alidade_tests LABEL unit)
+
+platform(noexcept NEEDS g++ ninja xsimd doctest
+  CONFIGURE -DCMAKE_CXX_COMPILER=g++ ${only_tests} -DALIDADE_WERROR=ON TARGETS alidade_noexcept LABEL noexcept)
+platform(odr NEEDS g++ ninja xsimd doctest
+  CONFIGURE -DCMAKE_CXX_COMPILER=g++ -DALIDADE_ARCH=native ${only_tests} -DCMAKE_CXX_FLAGS_RELEASE=-O1 -DALIDADE_WERROR=ON
+  TARGETS alidade_odr LABEL odr)
+platform(compile-fail NEEDS g++ ninja xsimd doctest
+  CONFIGURE -DCMAKE_CXX_COMPILER=g++ ${only_tests} LABEL compile_fail)
+platform(consumer NEEDS g++ ninja xsimd doctest
+  CONFIGURE -DCMAKE_CXX_COMPILER=g++ ${only_tests} LABEL consumer)
+platform(examples NEEDS g++ ninja xsimd
+  CONFIGURE -DCMAKE_CXX_COMPILER=g++ -DALIDADE_ARCH=native -DALIDADE_BUILD_TESTS=OFF -DALIDADE_WERROR=ON
+  TARGETS all LABEL example)
+
+# The benchmark program builds without a warning and measures a small set beside its peer.
+foreach(compiler gcc clang)
+  set(program g++)
+  if(compiler STREQUAL "clang")
+    set(program clang++)
+  endif()
+  platform(bench-${compiler} NEEDS ${program} ninja xsimd cli11 json hnswlib
+    CONFIGURE -DCMAKE_CXX_COMPILER=${program} ${no_programs} -DALIDADE_BUILD_BENCH=ON -DALIDADE_WERROR=ON
+    TARGETS alidade_bench RUN check_bench)
+endforeach()
+
+# Each header alone, in three compilers.
+set(strict "-Wall -Wextra -Wpedantic -Wconversion -Wshadow -Werror")
+set(quick_gcc "")
+set(quick_clang "")
+set(quick_${host_compiler} QUICK)
+platform(headers-gcc ${quick_gcc} NEEDS g++ ninja xsimd
+  CONFIGURE -DCMAKE_CXX_COMPILER=g++ ${no_programs} -DCMAKE_BUILD_TYPE=Debug "-DCMAKE_CXX_FLAGS=${strict}"
+  TARGETS all_verify_interface_header_sets)
+platform(headers-clang ${quick_clang} NEEDS clang++ ninja xsimd
+  CONFIGURE -DCMAKE_CXX_COMPILER=clang++ ${no_programs} -DCMAKE_BUILD_TYPE=Debug "-DCMAKE_CXX_FLAGS=${strict} -march=native"
+  TARGETS all_verify_interface_header_sets)
+platform(headers-wasm NEEDS em++ node ninja
+  CONFIGURE --preset wasm-simd128 ${no_programs} -DCMAKE_BUILD_TYPE=Debug "-DCMAKE_CXX_FLAGS=${strict} -msimd128"
+  TARGETS all_verify_interface_header_sets)
+
+platform(layers QUICK NEEDS python3 RUN check_layers)
+platform(format NEEDS clang-format RUN check_format)
+platform(tidy NEEDS clang-tidy xsimd RUN check_tidy)
+
+# check(<command>...): runs a command inside a RUN function; its exit code decides whether it passed.
+macro(check)
+  execute_process(COMMAND ${ARGN} WORKING_DIRECTORY "${source_dir}"
+    RESULT_VARIABLE check_result OUTPUT_VARIABLE check_output ERROR_VARIABLE check_output)
+  string(APPEND output "${check_output}")
+  if(check_result EQUAL 0)
+    math(EXPR passed "${passed} + 1")
+  else()
+    math(EXPR failed "${failed} + 1")
+  endif()
+endmacro()
+
+macro(check_layers)
+  check(python3 cmake/check_layers.py)
+  check(python3 cmake/check_layers.py --self-test)
+endmacro()
+
+macro(check_bench)
+  check("${build}/bench/alidade_bench" search --synthetic 2000,32 --peer hnswlib --json "${build}/smoke.json")
+endmacro()
+
+macro(check_format)
+  set(patterns "")
+  foreach(folder include tests bench examples)
+    list(APPEND patterns "${source_dir}/${folder}/*.hpp" "${source_dir}/${folder}/*.cpp" "${source_dir}/${folder}/*.inc")
+  endforeach()
+  file(GLOB_RECURSE sources RELATIVE "${source_dir}" ${patterns})
+  set(unformatted "")
+  foreach(source IN LISTS sources)
+    execute_process(COMMAND clang-format --dry-run -Werror "${source}" WORKING_DIRECTORY "${source_dir}"
+      RESULT_VARIABLE result OUTPUT_QUIET ERROR_QUIET)
+    if(NOT result EQUAL 0)
+      string(APPEND unformatted " ${source}")
+    endif()
+  endforeach()
+  if(unformatted)
+    set(failed 1)
+    set(output "not as .clang-format says; to mend: clang-format -i${unformatted}\n")
+  else()
+    set(passed 1)
+  endif()
+endmacro()
+
+macro(check_tidy)
+  file(GLOB sources "${source_dir}/tests/consumer/main.cpp" "${source_dir}/examples/[0-9]*.cpp")
+  set(tidy_flags -std=c++20 -Iinclude)
+  if(ALIDADE_XSIMD_INCLUDE_DIR)
+    list(APPEND tidy_flags -isystem "${ALIDADE_XSIMD_INCLUDE_DIR}")
+  endif()
+  foreach(source IN LISTS sources)
+    check(clang-tidy --quiet "${source}" -- ${tidy_flags})
+  endforeach()
+endmacro()
+
+# --- which of them ----------------------------------------------------------------------------------------------------
+
+set(selected "")
+if(ONLY STREQUAL "list")
+  list(JOIN platforms "\n" text)
+  say("${text}")
+  return()
+elseif(ONLY)
+  string(REPLACE "," ";" wanted "${ONLY}")
+  foreach(want IN LISTS wanted)
+    if(want STREQUAL "native")
+      list(APPEND selected ${quick})
+      continue()
+    endif()
+    string(REPLACE "+" "\\+" pattern "${want}")
+    string(REPLACE "*" ".*" pattern "${pattern}")
+    set(matching ${platforms})
+    list(FILTER matching INCLUDE REGEX "^${pattern}$")
+    if(NOT matching)
+      list(JOIN platforms ", " text)
+      message(FATAL_ERROR "ONLY=${ONLY}: there is no platform \"${want}\". There are: native (the quick choice), ${text}")
+    endif()
+    list(APPEND selected ${matching})
+  endforeach()
+  list(REMOVE_DUPLICATES selected)
+else()
+  set(selected ${platforms})
+endif()
+
+# --- install what is missing ------------------------------------------------------------------------------------------
+
+set(packages "")
+set(needs "")
+foreach(name IN LISTS selected)
+  if(NOT ${name}_IMPOSSIBLE)
+    list(APPEND needs ${${name}_NEEDS})
+  endif()
+endforeach()
+if(in_ci)
+  list(APPEND needs ccache)
+endif()
+list(REMOVE_DUPLICATES needs)
+foreach(need IN LISTS needs)
+  have_need(found ${need})
+  if(NOT found)
+    list(APPEND packages ${need_${need}})
+  endif()
+endforeach()
+list(REMOVE_DUPLICATES packages)
+install_packages(install_problem ${packages})
+if(install_problem)
+  say("${install_problem}")
+endif()
+
+set(common -G Ninja)
+foreach(variable ALIDADE_XSIMD_INCLUDE_DIR ALIDADE_DOCTEST_INCLUDE_DIR)
+  if(${variable})
+    list(APPEND common "-D${variable}=${${variable}}")
+  endif()
+endforeach()
+have_program(have_ccache ccache)
+if(have_ccache)
+  list(APPEND common -DCMAKE_CXX_COMPILER_LAUNCHER=ccache)
+  if(NOT DEFINED ENV{CCACHE_DIR})
+    set(ENV{CCACHE_DIR} "${source_dir}/build/ccache")
+  endif()
+endif()
+
+# Thread sanitizers cannot place their shadow memory where the kernel randomises addresses strongly.
+set(fixed_addresses "")
+find_program(setarch setarch NO_CACHE)
+if(setarch)
+  execute_process(COMMAND "${setarch}" -R true RESULT_VARIABLE result OUTPUT_QUIET ERROR_QUIET)
+  if(result EQUAL 0)
+    set(fixed_addresses "${setarch}" -R)
+  endif()
+endif()
+
+# --- run --------------------------------------------------------------------------------------------------------------
+
+# One step of a platform: runs a command, adds what it says to the log, and sets `ok` and `output`.
+macro(step)
+  execute_process(COMMAND ${ARGN} WORKING_DIRECTORY "${source_dir}"
+    RESULT_VARIABLE step_result OUTPUT_VARIABLE output ERROR_VARIABLE output)
+  list(JOIN ARGN " " step_command)
+  file(APPEND "${log}" "\n> ${step_command}\n${output}")
+  if(step_result EQUAL 0)
+    set(ok TRUE)
+  else()
+    set(ok FALSE)
+  endif()
+endmacro()
+
+# Counts what ctest --verbose printed: doctest's cases under the label unit, tests under the others.
+function(count_tests text label ok passed failed)
+  set(sum_passed 0)
+  set(sum_failed 0)
+  string(REGEX MATCHALL "test cases: +[0-9]+ \\| +[0-9]+ passed \\| +[0-9]+ failed" summaries "${text}")
+  foreach(summary IN LISTS summaries)
+    string(REGEX MATCH "([0-9]+) passed \\| +([0-9]+) failed" ignored "${summary}")
+    math(EXPR sum_passed "${sum_passed} + ${CMAKE_MATCH_1}")
+    math(EXPR sum_failed "${sum_failed} + ${CMAKE_MATCH_2}")
+  endforeach()
+  string(REGEX MATCH "([0-9]+) tests failed out of ([0-9]+)" ctest_summary "${text}")
+  set(tests "${CMAKE_MATCH_2}")
+  set(tests_failed "${CMAKE_MATCH_1}")
+  if(NOT ctest_summary)
+    math(EXPR sum_failed "${sum_failed} + 1")
+  elseif(label STREQUAL "unit")
+    # A program that ended before its summary has at least one case that did not pass.
+    list(LENGTH summaries complete)
+    math(EXPR sum_failed "${sum_failed} + ${tests} - ${complete}")
+  else()
+    math(EXPR sum_passed "${tests} - ${tests_failed}")
+    set(sum_failed "${tests_failed}")
+  endif()
+  if(sum_failed EQUAL 0 AND (NOT ok OR sum_passed EQUAL 0))
+    set(sum_failed 1)
+  endif()
+  set(${passed} ${sum_passed} PARENT_SCOPE)
+  set(${failed} ${sum_failed} PARENT_SCOPE)
+endfunction()
+
+# Runs one platform: sets passed, failed, and `during`, the step that failed.
+function(run_platform name)
+  set(passed 0)
+  set(failed 0)
+  set(during "")
+  set(build "${test_dir}/${name}")
+  set(ok TRUE)
+
+  if(${name}_CONFIGURE)
+    fresh_if_changed(fresh "${build}" "${source_dir}" Ninja)
+    step("${CMAKE_COMMAND}" ${fresh} -S "${source_dir}" -B "${build}" ${common} ${${name}_CONFIGURE})
+    if(NOT ok)
+      set(during "configuring")
+    endif()
+  endif()
+  if(ok AND ${name}_TARGETS)
+    step("${CMAKE_COMMAND}" --build "${build}" --parallel ${jobs} --target ${${name}_TARGETS})
+    if(NOT ok)
+      set(during "building")
+    endif()
+  endif()
+
+  if(NOT ok)
+    set(failed 1)
+  elseif(${name}_RUN)
+    set(output "")
+    cmake_language(CALL ${${name}_RUN})
+    file(APPEND "${log}" "${output}")
+  elseif(${name}_LABEL)
+    set(prefix "")
+    if(name STREQUAL "tsan")
+      set(prefix ${fixed_addresses})
+    endif()
+    step(${prefix} "${CMAKE_CTEST_COMMAND}" --test-dir "${build}" --verbose --no-tests=error --parallel ${jobs}
+      --label-regex "^${${name}_LABEL}$")
+    count_tests("${output}" ${${name}_LABEL} ${ok} passed failed)
+  else()
+    set(passed 1)
+  endif()
+  if(failed AND NOT during)
+    set(during "testing")
+  endif()
+  foreach(variable passed failed during)
+    set(${variable} "${${variable}}" PARENT_SCOPE)
+  endforeach()
+endfunction()
+
+# Prints the lines of a log that name an error, and its end.
+function(say_failure log)
+  file(READ "${log}" text)
+  # Brackets and semicolons have a meaning in the lists of CMake.
+  string(REPLACE "[" "(" plain "${text}")
+  string(REPLACE "]" ")" plain "${plain}")
+  string(REPLACE ";" "," plain "${plain}")
+  string(REGEX MATCHALL "[^\n]*(error:|ERROR:|FAILED)[^\n]*" errors "${plain}")
+  list(REMOVE_DUPLICATES errors)
+  list(LENGTH errors count)
+  if(count GREATER 12)
+    list(SUBLIST errors 0 12 errors)
+  endif()
+  tail_of(text "${text}")
+  if(errors)
+    list(JOIN errors "\n" errors)
+    string(APPEND text "\n\nerrors in it, the first:\n${errors}\n")
+  endif()
+  say("${text}\n(all of it: ${log})\n")
+endfunction()
+
+function(pad out text width)
+  string(LENGTH "${text}" length)
+  math(EXPR missing "${width} - ${length}")
+  if(missing GREATER 0)
+    string(REPEAT " " ${missing} spaces)
+    string(APPEND text "${spaces}")
+  endif()
+  set(${out} "${text}" PARENT_SCOPE)
+endfunction()
+
+list(LENGTH selected count)
+string(LENGTH "${count}" count_width)
+set(number 0)
+set(all_passed 0)
+set(all_failed 0)
+set(not_run "")
+set(broken "")
+set(table "")
+foreach(name IN LISTS selected)
+  math(EXPR number "${number} + 1")
+  set(shown "${number}")
+  string(LENGTH "${shown}" width)
+  if(width LESS count_width)
+    string(PREPEND shown " ")
+  endif()
+  say_part("[${shown}/${count}] ${name} ... ")
+  pad(row "${name}" 22)
+
+  set(reason "${${name}_IMPOSSIBLE}")
+  if(NOT reason)
+    set(missing "")
+    foreach(need IN LISTS ${name}_NEEDS)
+      have_need(found ${need})
+      if(NOT found)
+        list(APPEND missing "${need} (package ${need_${need}})")
+      endif()
+    endforeach()
+    if(missing)
+      list(JOIN missing ", " missing)
+      set(reason "not found: ${missing}")
+    endif()
+  endif()
+  if(reason)
+    say("not run: ${reason}")
+    list(APPEND not_run ${name})
+    string(APPEND table "${row} not run   ${reason}\n")
+    continue()
+  endif()
+
+  set(log "${test_dir}/${name}.log")
+  file(WRITE "${log}" "platform ${name}\n")
+  string(TIMESTAMP before "%s")
+  run_platform(${name})
+  string(TIMESTAMP after "%s")
+  math(EXPR seconds "${after} - ${before}")
+  math(EXPR all_passed "${all_passed} + ${passed}")
+  math(EXPR all_failed "${all_failed} + ${failed}")
+  if(failed)
+    list(APPEND broken ${name})
+    say("FAILED in ${during}: ${passed} passed, ${failed} failed (${seconds} s)")
+    say_failure("${log}")
+    string(APPEND table "${row} FAILED    ${passed} passed, ${failed} failed in ${during} (${seconds} s): ${log}\n")
+  else()
+    say("${passed} passed (${seconds} s)")
+    string(APPEND table "${row} passed    ${passed} passed (${seconds} s)\n")
+  endif()
+endforeach()
+
+# --- the result -------------------------------------------------------------------------------------------------------
+
+string(TIMESTAMP ended "%s")
+math(EXPR seconds "${ended} - ${started}")
+say("\n${table}")
+list(LENGTH not_run not_run_count)
+list(JOIN not_run ", " not_run)
+list(JOIN broken ", " broken)
+say("${count} platforms in ${seconds} s, ${not_run_count} of them not run")
+if(in_ci AND not_run_count)
+  math(EXPR all_failed "${all_failed} + ${not_run_count}")
+  say("not run, which counts as failed because CI is set: ${not_run}")
+endif()
+if(all_passed EQUAL 0 AND all_failed EQUAL 0)
+  message(SEND_ERROR "test: nothing was run")
+elseif(all_failed)
+  message(SEND_ERROR "test: failed: ${broken} ${not_run}")
+endif()
+say("${all_passed} passed, ${all_failed} failed")
