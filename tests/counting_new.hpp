@@ -12,4 +12,13 @@ struct allocation_counts {
 
 allocation_counts allocations() noexcept;
 
+/// While it lives, operator new throws at the n-th call from now, and from then on works again.
+class failing_allocation {
+ public:
+  explicit failing_allocation(std::size_t n) noexcept;
+  failing_allocation(const failing_allocation&) = delete;
+  failing_allocation& operator=(const failing_allocation&) = delete;
+  ~failing_allocation();
+};
+
 }  // namespace test

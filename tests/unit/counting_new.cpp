@@ -7,11 +7,14 @@
 namespace {
 
 std::atomic<std::size_t> calls{0}, bytes{0};
+std::atomic<std::size_t> until_failure{0};  // 0: none is to fail
 
 // In front of each block: its size. Wide enough to keep the block aligned.
 constexpr std::size_t header_of(std::size_t alignment) { return alignment > 16 ? alignment : 16; }
 
 void* allocate(std::size_t size, std::size_t alignment) {
+  if (until_failure.load(std::memory_order_relaxed) != 0 && until_failure.fetch_sub(1) == 1)
+    throw std::bad_alloc();
   const std::size_t header = header_of(alignment);
   const std::size_t total = (header + size + alignment - 1) / alignment * alignment;
   void* const block = std::aligned_alloc(alignment, total);
@@ -32,6 +35,9 @@ void release(void* pointer, std::size_t alignment) noexcept {
 }  // namespace
 
 test::allocation_counts test::allocations() noexcept { return {calls, bytes}; }
+
+test::failing_allocation::failing_allocation(std::size_t n) noexcept { until_failure = n; }
+test::failing_allocation::~failing_allocation() { until_failure = 0; }
 
 void* operator new(std::size_t size) { return allocate(size, 16); }
 void* operator new(std::size_t size, std::align_val_t alignment) {

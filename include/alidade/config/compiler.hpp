@@ -24,7 +24,7 @@
 #define ALIDADE_HAS_THREADS 1
 #endif
 
-#if defined(__linux__)
+#if defined(__linux__) && __has_include(<sys/mman.h>)
 #define ALIDADE_HAS_MADVISE 1
 #else
 #define ALIDADE_HAS_MADVISE 0

@@ -1,10 +1,13 @@
 #pragma once
 
 #include <alidade/config/arch.hpp>
+#include <alidade/config/compiler.hpp>
 #include <alidade/config/version.hpp>
 
-/// Everything lives in `alidade`, inside an inline namespace that names the version and the architecture. Translation
-/// units compiled for different architectures can therefore be linked into one program: each calls its own code.
+/// Everything lives in `alidade`, inside an inline namespace that names the version, the architecture, and whether there
+/// are assertions and exceptions. Translation units that differ in these can be linked into one program: each calls its
+/// own kernels. That is no run-time dispatch: what both instantiate of the standard library is shared, so a program must
+/// run where all of its parts may.
 // The instruction sets that change the code under one architecture's name are part of the name too.
 #if ALIDADE_ARCH_ID == ALIDADE_ARCH_ID_avx512 && defined(__AVX512VNNI__)
 #define ALIDADE_DETAIL_ARCH_TAG avx512_vnni
@@ -23,9 +26,15 @@
 #define ALIDADE_DETAIL_VERSION_TAG(major, minor) v##major##_##minor##_
 #define ALIDADE_DETAIL_EXPAND_VERSION_TAG(major, minor) ALIDADE_DETAIL_VERSION_TAG(major, minor)
 #define ALIDADE_DETAIL_VERSION ALIDADE_DETAIL_EXPAND_VERSION_TAG(ALIDADE_VERSION_MAJOR, ALIDADE_VERSION_MINOR)
+#if ALIDADE_HAS_EXCEPTIONS
+#define ALIDADE_DETAIL_ERROR_TAG
+#else
+#define ALIDADE_DETAIL_ERROR_TAG _noexcept
+#endif
+
 #define ALIDADE_ABI_NAMESPACE                                                                           \
   ALIDADE_DETAIL_EXPAND_CAT(ALIDADE_DETAIL_EXPAND_CAT(ALIDADE_DETAIL_VERSION, ALIDADE_DETAIL_ARCH_TAG), \
-                            ALIDADE_DETAIL_MODE_TAG)
+                            ALIDADE_DETAIL_EXPAND_CAT(ALIDADE_DETAIL_MODE_TAG, ALIDADE_DETAIL_ERROR_TAG))
 
 namespace alidade {
 inline namespace ALIDADE_ABI_NAMESPACE {

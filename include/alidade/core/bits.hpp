@@ -1,6 +1,8 @@
 #pragma once
 
+#include <cstdint>
 #include <cstring>
+#include <limits>
 #include <type_traits>
 
 #include <alidade/config/namespace.hpp>
@@ -17,6 +19,13 @@ noexcept {
   To to;
   std::memcpy(&to, &from, sizeof(to));
   return to;
+}
+
+/// NaN becomes infinity, so that distances have an order. By bits, which -ffast-math leaves alone.
+inline float nan_to_infinity(float x) noexcept {
+  return (detail::bit_cast<std::uint32_t>(x) & 0x7fffffffu) > 0x7f800000u
+             ? std::numeric_limits<float>::infinity()
+             : x;
 }
 
 }  // namespace detail

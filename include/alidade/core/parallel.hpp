@@ -5,6 +5,7 @@
 #include <cstddef>
 #include <exception>
 #include <mutex>
+#include <system_error>
 #include <thread>
 #include <vector>
 
@@ -15,11 +16,12 @@ namespace alidade {
 inline namespace ALIDADE_ABI_NAMESPACE {
 namespace detail {
 
-/// How many threads a request for `threads` means here: 0 asks for all cores; without thread support it is always 1.
+/// How many threads a request for `threads` means here: 0 asks for all cores, more than 256 are not
+/// started; without thread support it is always 1.
 inline std::size_t resolve_threads(std::size_t threads) noexcept {
   if constexpr (!ALIDADE_HAS_THREADS) return 1;
   if (threads == 0) threads = std::thread::hardware_concurrency();
-  return std::max<std::size_t>(threads, 1);
+  return std::clamp<std::size_t>(threads, 1, 256);
 }
 
 /// Calls `body(begin, end, worker)` for consecutive pieces of [0, count), each of at most `grain` items, from up to
@@ -62,7 +64,15 @@ void parallel_for(std::size_t count, std::size_t grain, std::size_t threads, con
   {
     joiner team;
     team.threads.reserve(workers - 1);
-    for (std::size_t worker = 1; worker < workers; ++worker) team.threads.emplace_back(work, worker);
+#if ALIDADE_HAS_EXCEPTIONS
+    try {
+#endif
+      for (std::size_t worker = 1; worker < workers; ++worker) team.threads.emplace_back(work, worker);
+#if ALIDADE_HAS_EXCEPTIONS
+    } catch (const std::system_error&) {
+      // The system has no more threads to give; those there are do the work.
+    }
+#endif
     work(0);
   }
 #if ALIDADE_HAS_EXCEPTIONS

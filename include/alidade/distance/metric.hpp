@@ -9,15 +9,17 @@
 #include <type_traits>
 
 #include <alidade/config/namespace.hpp>
+#include <alidade/core/bits.hpp>
 #include <alidade/distance/distance.hpp>
 
 namespace alidade {
 inline namespace ALIDADE_ABI_NAMESPACE {
 
 /// What an index ranks by: a copyable function object over two vectors of equal length whose result is a distance,
-/// smaller is nearer. The result is `std::int32_t` or `std::uint32_t`, which are kept exactly, or converts to `float`.
-/// It must not throw, depend on nothing but its arguments and the object's own constants, and may be called from
-/// several threads at once. Symmetry is assumed; the triangle inequality is not.
+/// smaller is nearer. The result is `std::int32_t` or `std::uint32_t`, which are kept exactly, or converts to `float`;
+/// an index takes NaN for infinity. It must not throw, nor may its optional members; it depends on nothing but its
+/// arguments and the object's own constants, and may be called from several threads at once. Symmetry is assumed, up to
+/// rounding; the triangle inequality is not.
 ///
 /// A metric may do better with optional members, which the built-in ones have:
 /// - `bool prepare(std::span<const T> in, std::span<T> out) const`: the form that the index stores; false refuses the
@@ -25,6 +27,8 @@ inline namespace ALIDADE_ABI_NAMESPACE {
 /// - `void many(const T* query, const T* const* rows, std::size_t count, std::size_t n, D* out) const`: distances of
 ///   one prepared vector to many. Here n may exceed the dimension: vectors are padded with zeros to whole vector
 ///   registers, so that no loop needs a tail.
+/// - `template <class T> static constexpr std::size_t max_dimension`: up to which its results are right; an index refuses
+///   more (alidade::errc::invalid_option).
 /// - `using pruning_metric = ...`: another metric over the same stored form, default constructible, in which a graph's
 ///   edges are pruned. The rule compares distances between three points, which means little where, as under the inner
 ///   product, a point is not nearest to itself.
@@ -35,6 +39,9 @@ concept metric = std::copy_constructible<Metric> &&
 };
 
 namespace detail {
+
+/// Of any index: a row of a million floats is 4 MB.
+inline constexpr std::size_t max_dimension = std::size_t{1} << 20;
 
 template <class Result>
 using distance_of =
@@ -54,6 +61,10 @@ namespace metrics {
 /// Squared Euclidean distance, of floats or, exactly, of bytes (up to 66,051 of them).
 struct l2_squared {
   template <class T>
+  static constexpr std::size_t max_dimension =
+      std::is_same_v<T, std::uint8_t> ? 66'051 : detail::max_dimension;
+
+  template <class T>
   requires std::same_as<T, float> || std::same_as<T, std::uint8_t>
   auto operator()(std::span<const T> a, std::span<const T> b) const noexcept {
     return alidade::l2_squared(a, b);
@@ -71,6 +82,10 @@ struct inner_product {
   using pruning_metric = l2_squared;
 
   template <class T>
+  static constexpr std::size_t max_dimension =
+      std::is_same_v<T, std::uint8_t> ? 33'025 : detail::max_dimension;
+
+  template <class T>
   requires std::same_as<T, float> || std::same_as<T, std::uint8_t>
   auto operator()(std::span<const T> a, std::span<const T> b) const noexcept {
     if constexpr (std::same_as<T, float>) {
@@ -84,7 +99,8 @@ struct inner_product {
   void many(const T* query, const T* const* rows, std::size_t count, std::size_t n, D* out) const noexcept {
     if constexpr (std::same_as<T, float>) {
       detail::reduce_many<detail::product_step>(query, rows, count, n, out);
-      for (std::size_t j = 0; j < count; ++j) out[j] = -out[j];
+      // Products of both signs that overflow have no sum: such rows are as far as can be.
+      for (std::size_t j = 0; j < count; ++j) out[j] = detail::nan_to_infinity(-out[j]);
     } else {
       for (std::size_t j = 0; j < count; ++j) {
         out[j] = -static_cast<D>(detail::reduce<detail::product_step>(query, rows[j], n));
@@ -112,7 +128,7 @@ struct cosine {
   void many(const float* query, const float* const* rows, std::size_t count, std::size_t n,
             float* out) const noexcept {
     detail::reduce_many<detail::product_step>(query, rows, count, n, out);
-    for (std::size_t j = 0; j < count; ++j) out[j] = std::max(1.0f - out[j], 0.0f);
+    for (std::size_t j = 0; j < count; ++j) out[j] = std::clamp(1.0f - out[j], 0.0f, 2.0f);
   }
 };
 

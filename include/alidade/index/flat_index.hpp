@@ -29,18 +29,21 @@ inline namespace ALIDADE_ABI_NAMESPACE {
 /// Searches may run from several threads at once; adding must not overlap with anything else.
 template <class T, metric<T> Metric = metrics::l2_squared>
 class flat_index {
+  using vectors = detail::vector_set<T, Metric>;
+
  public:
   using value_type = T;
   using distance_type = alidade::distance_type<Metric, T>;
   using neighbor_type = neighbor<distance_type>;
 
-  /// For vectors of `dimension` components, at least 1 (errc::invalid_option).
-  explicit flat_index(std::size_t dimension, Metric metric = {}) : vectors_(dimension, std::move(metric)) {
-    if (dimension == 0) detail::throw_error(errc::invalid_option);
+  /// For vectors of `dimension` components, 1..1,048,576 or up to the metric's own limit, else errc::invalid_option.
+  explicit flat_index(std::size_t dimension, Metric metric = {})
+      : vectors_(vectors::valid_dimension(dimension) ? dimension : 1, std::move(metric)) {
+    if (!vectors::valid_dimension(dimension)) detail::throw_error(errc::invalid_option);
   }
   flat_index(std::size_t dimension, Metric metric, std::error_code& ec)
-      : vectors_(std::max<std::size_t>(dimension, 1), std::move(metric)) {
-    ec = dimension == 0 ? make_error_code(errc::invalid_option) : std::error_code{};
+      : vectors_(vectors::valid_dimension(dimension) ? dimension : 1, std::move(metric)) {
+    ec = vectors::valid_dimension(dimension) ? std::error_code{} : make_error_code(errc::invalid_option);
   }
 
   std::size_t size() const noexcept { return vectors_.size(); }
@@ -57,7 +60,7 @@ class flat_index {
     add({&key, 1}, matrix_view<T>(vector.data(), 1, vector.size()), ec);
   }
 
-  /// Adds all rows, or none when one is refused; returns how many, or the first that is refused.
+  /// Adds all rows, or none when one is refused: then the error names it, or it is returned instead of how many.
   void add(std::span<const std::uint64_t> keys, matrix_view<T> rows) {
     std::error_code ec;
     const std::size_t row = add(keys, rows, ec);
@@ -102,8 +105,14 @@ class flat_index {
       ec = errc::invalid_option;
       return {};
     }
+    if (queries.rows() != 0 && queries.columns() != dimension()) {
+      ec = errc::dimension_mismatch;
+      bad_row = 0;
+      return {};
+    }
     const std::size_t stride = vectors_.stride();
-    detail::aligned_bytes prepared_bytes(std::max<std::size_t>(queries.rows() * stride * sizeof(T), 1));
+    detail::aligned_bytes prepared_bytes(
+        std::max<std::size_t>(detail::checked_product(queries.rows(), stride * sizeof(T)), 1));
     T* prepared = reinterpret_cast<T*>(prepared_bytes.data());
     for (std::size_t i = 0; i < queries.rows(); ++i) {
       if (const errc code = vectors_.prepare(queries[i], prepared + i * stride); code != errc{}) {
@@ -131,12 +140,12 @@ class flat_index {
     const T* rows[block];
     distance_type distances[block];
     std::vector<std::size_t> counts(end - begin, 0);
-    const auto vectors = vectors_.view();
+    const auto view = vectors_.view();
     for (std::size_t first = 0; first < size(); first += block) {
       const std::size_t count = std::min(block, size() - first);
       for (std::size_t j = 0; j < count; ++j) rows[j] = vectors_.row(first + j);
       for (std::size_t query = begin; query < end; ++query) {
-        vectors.distances(prepared + query * vectors_.stride(), rows, count, distances);
+        view.distances(prepared + query * vectors_.stride(), rows, count, distances);
         const auto slots = results.slots(query);
         std::size_t& found = counts[query - begin];
         for (std::size_t j = 0; j < count; ++j) {
@@ -160,7 +169,7 @@ class flat_index {
     }
   }
 
-  detail::vector_set<T, Metric> vectors_;
+  vectors vectors_;
 };
 
 }  // namespace ALIDADE_ABI_NAMESPACE

@@ -8,6 +8,7 @@
 #include <numeric>
 #include <span>
 #include <system_error>
+#include <type_traits>
 #include <utility>
 #include <vector>
 
@@ -41,14 +42,20 @@ struct graph_stats {
 
 /// Approximate nearest neighbours by a Hierarchical Navigable Small World graph (Malkov and Yashunin, arXiv 1603.09320).
 ///
-/// Keys are yours; vectors are copied into the index's own storage. They are checked on the way in: a wrong dimension,
-/// NaN or infinity, a norm of zero under the cosine metric, or a key in use are errors that name the row and leave the
-/// index as it was. When memory runs out while linking, the rows linked so far stay, and the index is valid.
+/// Keys are yours; vectors, of float or std::uint8_t, are copied into the index's own storage. They are checked on the
+/// way in: a wrong dimension, NaN or infinity, a norm of zero under the cosine metric, or a key in use are errors that
+/// name the row and leave the index as it was. When memory runs out while linking, the rows linked so far stay, and the
+/// index is valid.
 ///
 /// The same vectors in the same calls, with the same options, give the same graph, for any number of threads.
 ///
-/// Searches may run from several threads at once; adding must not overlap with anything else. No search allocates once as
-/// many have run at the same time before, but for the vector that the convenient form returns.
+/// Whenever an eighth of the vectors is new the whole graph is connected again: a call that adds so many leaves every
+/// vector within reach of a search that is wide enough. In between a new vector is always linked from one of its
+/// neighbours, but may in rare cases push another out of reach until then.
+///
+/// Searches may run from several threads at once; adding must not overlap with anything else. A search allocates nothing
+/// after one as wide on the same index, but for the vector that the convenient form returns. A moved-from index may only
+/// be destroyed or assigned to.
 template <class T, metric<T> Metric = metrics::l2_squared>
 class hnsw_index {
  public:
@@ -56,7 +63,8 @@ class hnsw_index {
   using distance_type = alidade::distance_type<Metric, T>;
   using neighbor_type = neighbor<distance_type>;
 
-  /// For vectors of `dimension` components, at least 1. Options out of range are errc::invalid_option.
+  /// For vectors of `dimension` components, 1..1,048,576 or up to the metric's own limit. Options out of range are
+  /// errc::invalid_option.
   explicit hnsw_index(std::size_t dimension, const hnsw_options& options = {}, Metric metric = {})
       : hnsw_index(unchecked{}, dimension, options, std::move(metric)) {
     if (!valid(dimension, options)) detail::throw_error(errc::invalid_option);
@@ -92,31 +100,34 @@ class hnsw_index {
     add({&key, 1}, matrix_view<T>(vector.data(), 1, vector.size()), {}, ec);
   }
 
-  /// Adds all rows, or none when one is refused; returns how many, or the first that is refused.
+  /// Adds all rows, or none when one is refused: then the error names it.
   void add(std::span<const std::uint64_t> keys, matrix_view<T> rows, const add_options& options = {}) {
     std::error_code ec;
     const std::size_t row = add(keys, rows, options, ec);
     if (ec) detail::throw_error(ec, row);
   }
+
+  /// Returns how many were added, or the first that is refused.
+  std::size_t add(std::span<const std::uint64_t> keys, matrix_view<T> rows, std::error_code& ec) {
+    return add(keys, rows, {}, ec);
+  }
   std::size_t add(std::span<const std::uint64_t> keys, matrix_view<T> rows, const add_options& options,
                   std::error_code& ec) {
+    if (const std::size_t bad = vectors_.check(keys, rows, ec); ec) return bad;
     const std::size_t first = size();
     const std::size_t result = vectors_.append(keys, rows, shuffled(rows.rows()), ec);
-    if (ec) return result;
+    if (ec || result == 0) return result;
     undo_unlinked guard{*this, first};
     std::size_t upper_rows = 0;
     for (std::size_t slot = first; slot < vectors_.size(); ++slot) upper_rows += random_level(slot);
     graph_.reserve(vectors_.size(), upper_rows);
     for (std::size_t slot = first; slot < vectors_.size(); ++slot) graph_.append(random_level(slot));
-    using pruning_metric = typename detail::pruning_metric_of<Metric>::type;
-    detail::graph_builder<T, Metric> builder(vectors_.view(), vectors_.template view_as<pruning_metric>(),
-                                             graph_, options_, options.threads);
-    builder.link_from(guard.linked);
-    // A repair looks at every node: once for each eighth that is added, it costs a constant number of looks a vector.
-    unrepaired_ += rows.rows();
-    if (unrepaired_ * repair_share >= size()) {
-      builder.repair();
-      unrepaired_ = 0;
+    const std::size_t threads = std::min(detail::resolve_threads(options.threads), rows.rows() / 16 + 1);
+    if constexpr (std::is_same_v<pruning_metric, Metric>) {
+      link(guard.linked, vectors_.view(), threads);
+    } else {
+      const pruning_metric pruning{};
+      link(guard.linked, vectors_.view(pruning), threads);
     }
     return result;
   }
@@ -136,7 +147,7 @@ class hnsw_index {
     return found;
   }
 
-  /// The same into `out`, which must have room for min(k, size()) answers; returns how many there are. Allocates nothing.
+  /// The same into `out`, which must have room for min(k, size()) answers; returns how many there are.
   /// The observer sees the hops and distances of the search.
   template <search_observer Observer = null_observer>
   std::size_t search(std::span<const T> query, const search_options& options, std::span<neighbor_type> out,
@@ -188,6 +199,8 @@ class hnsw_index {
   std::uint64_t graph_checksum() const noexcept { return graph_.checksum(); }
 
  private:
+  using vectors = detail::vector_set<T, Metric>;
+  using pruning_metric = typename detail::pruning_metric_of<Metric>::type;
   using graph_search = detail::graph_search<T, Metric>;
   using scratch_type = typename graph_search::scratch_type;
   using scratches = detail::scratch_pool<scratch_type>;
@@ -195,13 +208,13 @@ class hnsw_index {
 
   hnsw_index(unchecked, std::size_t dimension, const hnsw_options& options, Metric metric)
       : options_(valid(dimension, options) ? options : hnsw_options{}),
-        vectors_(std::max<std::size_t>(dimension, 1), std::move(metric)),
+        vectors_(vectors::valid_dimension(dimension) ? dimension : 1, std::move(metric)),
         graph_(options_.M),
         scratches_(std::make_unique<scratches>()) {}
 
   static bool valid(std::size_t dimension, const hnsw_options& o) noexcept {
-    return dimension >= 1 && o.M >= 2 && o.M <= 512 && o.ef_construction >= 1 && o.ef_construction <= 65535 &&
-           o.alpha >= 1.0f && o.alpha <= 4.0f;
+    return vectors::valid_dimension(dimension) && o.M >= 2 && o.M <= 512 && o.ef_construction >= 1 &&
+           o.ef_construction <= 65535 && o.alpha >= 1.0f && o.alpha <= 4.0f;
   }
 
   static std::size_t fail(errc code, std::error_code& ec) noexcept {
@@ -215,6 +228,21 @@ class hnsw_index {
     const double uniform = static_cast<double>(bits + 1) * 0x1p-53;
     const double level = -std::log(uniform) / std::log(static_cast<double>(options_.M));
     return static_cast<std::size_t>(std::min(level, 63.0));
+  }
+
+  /// Links the rows from `linked` on, which counts up as they become part of the graph.
+  void link(std::size_t& linked, const detail::vector_view<T, pruning_metric>& pruning, std::size_t threads) {
+    const std::size_t first = linked;
+    detail::graph_builder<T, Metric> builder(vectors_.view(), pruning, graph_, options_, threads);
+    builder.link_from(linked);
+    // A repair looks at every node: once for each eighth that is added, it costs a constant number of looks a vector.
+    unrepaired_ += linked - first;
+    if (unrepaired_ * repair_share >= size()) {
+      builder.repair();
+      unrepaired_ = 0;
+    } else {
+      builder.repair_from(first);
+    }
   }
 
   /// The order in which the rows of one call are inserted. Whatever order they come in, each batch is then a fair sample
@@ -235,8 +263,10 @@ class hnsw_index {
     std::size_t linked;
 
     ~undo_unlinked() {
+      if (linked == index.vectors_.size()) return;
       index.graph_.truncate(linked);
       index.vectors_.truncate(linked);
+      index.unrepaired_ = linked;
     }
   };
 
@@ -248,12 +278,24 @@ class hnsw_index {
     if (empty()) return 0;
     const graph_search graph(vectors_.view(), graph_);
     const std::uint32_t entry = graph.descend(scratch.query(), 0, scratch, observer);
-    graph.start(scratch.query(), entry, std::max(options.ef, options.k), scratch, observer);
+    graph.start(scratch.query(), entry, std::min(std::max(options.ef, options.k), size()), scratch, observer);
     graph.search_layer(scratch.query(), 0, scratch, observer);
+    const auto answer = [&](std::size_t i) {
+      return neighbor_type{vectors_.key(scratch.pool.slot(i)), scratch.pool.distance(i)};
+    };
     const std::size_t count = std::min(options.k, scratch.pool.size());
-    for (std::size_t i = 0; i < count; ++i)
-      out[i] = {vectors_.key(scratch.pool.slot(i)), scratch.pool.distance(i)};
-    std::sort(out.begin(), out.begin() + static_cast<std::ptrdiff_t>(count));
+    for (std::size_t i = 0; i < count; ++i) out[i] = answer(i);
+    const auto answers = out.first(count);
+    std::sort(answers.begin(), answers.end());
+    // The pool breaks ties by slot. Of those at the last answer's distance the smallest keys are to stay.
+    for (std::size_t i = count; i < scratch.pool.size() && answer(i).distance == answers.back().distance;
+         ++i) {
+      const neighbor_type tied = answer(i);
+      if (!(tied < answers.back())) continue;
+      const auto position = std::upper_bound(answers.begin(), answers.end(), tied);
+      std::copy_backward(position, answers.end() - 1, answers.end());
+      *position = tied;
+    }
     return count;
   }
 
@@ -262,6 +304,11 @@ class hnsw_index {
     ec.clear();
     if (options.k == 0) {
       ec = errc::invalid_option;
+      return {};
+    }
+    if (queries.rows() != 0 && queries.columns() != dimension()) {
+      ec = errc::dimension_mismatch;
+      bad_row = 0;
       return {};
     }
     search_results<distance_type> results(queries.rows(), std::min(options.k, size()));
@@ -286,7 +333,7 @@ class hnsw_index {
 
   hnsw_options options_;
   std::size_t unrepaired_ = 0;  // vectors added since the graph's connection was last seen to
-  detail::vector_set<T, Metric> vectors_;
+  vectors vectors_;
   detail::hnsw_graph graph_;
   std::unique_ptr<scratches> scratches_;
 };

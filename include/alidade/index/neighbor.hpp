@@ -8,6 +8,7 @@
 
 #include <alidade/config/assert.hpp>
 #include <alidade/config/namespace.hpp>
+#include <alidade/memory/aligned.hpp>
 
 namespace alidade {
 inline namespace ALIDADE_ABI_NAMESPACE {
@@ -30,7 +31,8 @@ template <class D>
 class search_results {
  public:
   search_results() = default;
-  search_results(std::size_t queries, std::size_t k) : k_(k), counts_(queries), neighbors_(queries * k) {}
+  search_results(std::size_t queries, std::size_t k)
+      : k_(k), counts_(queries), neighbors_(detail::checked_product(queries, k)) {}
 
   std::size_t size() const noexcept { return counts_.size(); }
   bool empty() const noexcept { return counts_.empty(); }

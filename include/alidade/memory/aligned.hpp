@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdlib>
 #include <new>
 #include <utility>
 
@@ -22,6 +23,18 @@ constexpr std::size_t round_up(std::size_t value, std::size_t multiple) noexcept
   return (value + multiple - 1) / multiple * multiple;
 }
 
+/// a * b, or std::bad_array_new_length where std::size_t cannot hold it, as a 32-bit one soon cannot.
+inline std::size_t checked_product(std::size_t a, std::size_t b) {
+  if (b != 0 && a > static_cast<std::size_t>(-1) / b) {
+#if ALIDADE_HAS_EXCEPTIONS
+    throw std::bad_array_new_length();
+#else
+    std::abort();
+#endif
+  }
+  return a * b;
+}
+
 /// Owns raw bytes, aligned to a cache line; blocks of several huge pages are aligned to one and ask the system for huge
 /// pages, because a graph search touches rows all over them and would miss the TLB at nearly each.
 class aligned_bytes {
@@ -32,7 +45,7 @@ class aligned_bytes {
       : size_(size),
         alignment_(size >= 2 * huge_page ? huge_page : cache_line),
         data_(static_cast<std::byte*>(::operator new (size, std::align_val_t{alignment_}))) {
-#if ALIDADE_HAS_MADVISE
+#if ALIDADE_HAS_MADVISE && defined(MADV_HUGEPAGE)
     // Advice only: where it fails, nothing but the speed differs.
     if (alignment_ == huge_page) static_cast<void>(::madvise(data_, size_, MADV_HUGEPAGE));
 #endif

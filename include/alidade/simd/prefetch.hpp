@@ -17,7 +17,7 @@ namespace simd {
 /// Asks for the cache line of `address` to be brought near, for reading. A hint: it never faults.
 ALIDADE_FORCE_INLINE void prefetch(const void* address) noexcept {
 #if defined(_MSC_VER) && !defined(__clang__)
-#if defined(_M_X64)
+#if defined(_M_X64) || defined(_M_IX86)
   _mm_prefetch(static_cast<const char*>(address), _MM_HINT_T0);
 #else
   __prefetch(address);

@@ -49,7 +49,7 @@ class key_map {
 
   /// Makes room for `count` keys in all. Strong guarantee.
   void reserve(std::size_t count) {
-    if (count > keys_.capacity()) keys_.reserve(count <= size() + 1 ? grown(count) : count);
+    if (count > keys_.capacity()) keys_.reserve(std::max(count, size() + size() / 2));
     if (count <= table_.size() / 4 * 3) return;
     std::vector<std::uint32_t> larger(std::bit_ceil(std::max<std::size_t>(count + count / 3 + 1, 8)), npos);
     for (std::size_t slot = 0; slot < keys_.size(); ++slot) {
@@ -63,8 +63,6 @@ class key_map {
   }
 
  private:
-  static std::size_t grown(std::size_t count) noexcept { return count + count / 2 + 8; }
-
   /// Where the key is, or the empty position where it would go.
   std::size_t probe(const std::vector<std::uint32_t>& table, std::uint64_t key) const noexcept {
     const std::size_t mask = table.size() - 1;

@@ -27,6 +27,8 @@ class row_storage {
 
  public:
   explicit row_storage(std::size_t columns) noexcept : stride_(stride_bytes(columns) / sizeof(T)) {}
+  row_storage(row_storage&&) noexcept = default;
+  row_storage& operator=(row_storage&&) noexcept = default;
 
   /// Elements from the start of a row to the start of the next.
   std::size_t stride() const noexcept { return stride_; }
@@ -43,7 +45,8 @@ class row_storage {
     if (rows <= capacity()) return;
     const std::size_t row_bytes = stride_ * sizeof(T);
     if (granules_.empty()) {
-      const std::size_t target = std::clamp(rows * row_bytes / 64, smallest_granule, huge_page);
+      const std::size_t target =
+          std::clamp(checked_product(rows, row_bytes) / 64, smallest_granule, huge_page);
       shift_ = static_cast<unsigned>(std::bit_width(std::max<std::size_t>(target / row_bytes, 1)) - 1);
       mask_ = (std::size_t{1} << shift_) - 1;
     }
@@ -52,7 +55,7 @@ class row_storage {
     const std::size_t granule_bytes = row_bytes << shift_;
     extents_.reserve(extents_.size() + 1);
     granules_.reserve(granules_.size() + added);
-    aligned_bytes& extent = extents_.emplace_back(added * granule_bytes);
+    aligned_bytes& extent = extents_.emplace_back(checked_product(added, granule_bytes));
     for (std::size_t g = 0; g < added; ++g)
       granules_.push_back(reinterpret_cast<T*>(extent.data() + g * granule_bytes));
   }

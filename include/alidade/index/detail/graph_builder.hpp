@@ -38,11 +38,7 @@ class graph_builder {
 
   graph_builder(const vector_view<T, Metric>& vectors, const vector_view<T, pruning_metric>& pruning,
                 hnsw_graph& graph, const hnsw_options& options, std::size_t threads)
-      : vectors_(vectors),
-        graph_(graph),
-        options_(options),
-        search_(vectors, graph),
-        threads_(resolve_threads(threads)) {
+      : vectors_(vectors), graph_(graph), options_(options), search_(vectors, graph), threads_(threads) {
     for (std::size_t i = 0; i < threads_; ++i) {
       workers_.emplace_back(selector_type(vectors, pruning, options.alpha, options.fill));
     }
@@ -59,12 +55,18 @@ class graph_builder {
     }
   }
 
-  /// Connects what the batches left cut off.
+  /// Connects all that is cut off.
   void repair() {
     if (graph_.size() == 0) return;
     graph_repair<T, Metric> repair(vectors_, graph_, options_.ef_construction, workers_[0].scratch);
-    workers_[0].scratch.resize(graph_.size(), vectors_.stride(), graph_.capacity(0));
     repair.run();
+  }
+
+  /// Connects those nodes from `first` on to which none of their neighbours leads.
+  void repair_from(std::size_t first) {
+    graph_repair<T, Metric> repair(vectors_, graph_, options_.ef_construction, workers_[0].scratch);
+    for (std::size_t slot = first; slot < graph_.size(); ++slot)
+      repair.attach_if_alone(static_cast<std::uint32_t>(slot));
   }
 
  private:
@@ -115,11 +117,14 @@ class graph_builder {
       parallel_for(count, 16, threads_, [&](std::size_t begin, std::size_t end, std::size_t id) {
         for (std::size_t i = begin; i < end; ++i) insert(order_[i].second, order_[i].first, workers_[id]);
       });
-      while (any_edges()) {
+      for (int round = 0; round < max_rounds && any_edges(); ++round) {
         parallel_for(partitions, 1, threads_, [&](std::size_t partition, std::size_t, std::size_t id) {
           link_back(partition, static_cast<std::uint32_t>(first), workers_[id]);
         });
         for (worker& w : workers_) w.edges.swap(w.next);
+      }
+      for (worker& w : workers_) {
+        for (auto& edges : w.edges) edges.clear();
       }
     }
     const auto newest = static_cast<std::uint32_t>(last - 1);
@@ -190,7 +195,8 @@ class graph_builder {
 
   /// Offers to each target of the partition those who ask for an edge from it. A node of this batch (from `first` on) that
   /// occludes another has not seen it, since neither was in the graph that they searched; they are offered to each other in
-  /// the next round. Each round's offers are nearer than the last's, so the rounds end.
+  /// the next round. Each round's offers are nearer than the last's, so the rounds end; few are needed, and
+  /// they are bounded for metrics that are symmetric only up to rounding.
   void link_back(std::size_t partition, std::uint32_t first, worker& w) {
     std::vector<edge> edges;
     for (worker& other : workers_) {
@@ -219,6 +225,8 @@ class graph_builder {
       begin = end;
     }
   }
+
+  static constexpr int max_rounds = 16;
 
   vector_view<T, Metric> vectors_;
   hnsw_graph& graph_;

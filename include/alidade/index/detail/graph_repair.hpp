@@ -32,9 +32,18 @@ class graph_repair {
     reach_from(graph_.entry_point());
     for (std::uint32_t slot = 0; slot < graph_.size(); ++slot) {
       if (reached_[slot] != 0) continue;
-      attach(slot);
+      attach(slot, nearest_to(slot));
       reach_from(slot);
     }
+  }
+
+  /// Attaches a node that none of its own neighbours links to.
+  void attach_if_alone(std::uint32_t slot) {
+    const link* links = graph_.links(0, slot);
+    const std::size_t degree = graph_.degree(0, slot);
+    if (degree == 0 || std::any_of(links, links + degree, [&](link l) { return links_to(l.slot(), slot); }))
+      return;
+    attach(slot, links[0].slot());
   }
 
  private:
@@ -54,14 +63,19 @@ class graph_repair {
     }
   }
 
-  /// Links the nearest reached node to `slot`. Where its row is full, `slot` takes over the least of its links, so that all
-  /// that was reached still is; what `slot` itself gives up for that was not reached through it.
-  void attach(std::uint32_t slot) {
+  /// The nearest node that a search for `slot`, which is cut off, can reach.
+  std::uint32_t nearest_to(std::uint32_t slot) {
     null_observer none;
     const T* query = vectors_.row(slot);
+    scratch_.resize(graph_.size(), vectors_.stride(), graph_.capacity(0));
     search_.start(query, graph_.entry_point(), width_, scratch_, none);
     search_.search_layer(query, 0, scratch_, none);
-    const std::uint32_t node = scratch_.pool.slot(0);
+    return scratch_.pool.slot(0);
+  }
+
+  /// Links `node` to `slot`. Where its row is full, `slot` takes over the least of its links, so that all that was
+  /// reached still is; what `slot` itself gives up for that was not reached through it.
+  void attach(std::uint32_t slot, std::uint32_t node) {
     const std::size_t place = least_link(node);
     const std::uint32_t taken_over = graph_.links(0, node)[place].slot();
     put(node, place, slot);

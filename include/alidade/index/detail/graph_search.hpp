@@ -51,10 +51,11 @@ class graph_search {
   }
 
   /// Puts the first nodes into an empty pool of the given width: the one that a descent has found and the entry point,
-  /// which leads to every other, so that a search as wide as the index sees all of it.
+  /// from which the graph is kept connected.
   template <search_observer Observer>
   void start(const T* query, std::uint32_t slot, std::size_t ef, scratch_type& scratch,
              Observer& observer) const {
+    scratch.visited.clear();  // a search that an exception ended has left its marks
     scratch.pool.reset(ef);
     for (const std::uint32_t first : {slot, graph_.entry_point()}) {
       if (!scratch.visited.insert(first)) continue;

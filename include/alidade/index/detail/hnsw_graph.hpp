@@ -61,7 +61,6 @@ class hnsw_graph {
   const link* links(std::size_t level, std::size_t slot) const noexcept {
     return level == 0 ? base_[slot] : upper_[first_upper_row_[slot] + level - 1];
   }
-  const link* base_links(std::size_t slot) const noexcept { return base_[slot]; }
 
   std::size_t degree(std::size_t level, std::size_t slot) const noexcept {
     const link* row = links(level, slot);
@@ -72,8 +71,8 @@ class hnsw_graph {
 
   /// Room for nodes with these levels, appended to those there are. Strong guarantee.
   void reserve(std::size_t nodes, std::size_t upper_rows) {
-    if (nodes > levels_.capacity()) {
-      const std::size_t room = nodes <= size() + 1 ? nodes + nodes / 2 + 8 : nodes;
+    if (nodes > first_upper_row_.capacity()) {  // the last to be reserved: if it has room, so has the other
+      const std::size_t room = std::max(nodes, size() + size() / 2);
       levels_.reserve(room);
       first_upper_row_.reserve(room);
     }
@@ -84,7 +83,7 @@ class hnsw_graph {
   /// Appends a node without neighbours; reserve() has made room for it.
   void append(std::size_t level) noexcept {
     const std::size_t slot = size();
-    ALIDADE_ASSERT(slot < levels_.capacity());
+    ALIDADE_ASSERT(slot < first_upper_row_.capacity());
     levels_.push_back(static_cast<std::uint8_t>(level));
     first_upper_row_.push_back(static_cast<std::uint32_t>(upper_rows_));
     upper_rows_ += level;
@@ -93,12 +92,20 @@ class hnsw_graph {
     }
   }
 
-  /// Forgets the newest nodes until `count` are left; no link may lead to them.
+  /// Forgets the newest nodes until `count` are left, the entry point among them, and all links to the others.
   void truncate(std::size_t count) noexcept {
     if (count >= size()) return;
     upper_rows_ = first_upper_row_[count];
     levels_.resize(count);
     first_upper_row_.resize(count);
+    for (std::size_t slot = 0; slot < count; ++slot) {
+      for (std::size_t l = 0; l <= level(slot); ++l) {
+        link* const row = links(l, slot);
+        link* const end = row + capacity(l);
+        link* const kept = std::remove_if(row, end, [&](link to) { return to.slot() >= count; });
+        std::fill(kept, end, link(static_cast<std::uint32_t>(slot), edge_rank::fill));
+      }
+    }
   }
 
   void set_entry_point(std::uint32_t slot) noexcept { entry_point_ = slot; }

@@ -26,23 +26,19 @@ class visited_set {
     if (seen_.capacity() == 0) seen_.reserve(1024);
   }
 
-  /// Makes room for `more` insertions without a check each.
-  void reserve(std::size_t more) {
-    if (seen_.capacity() - seen_.size() < more) seen_.reserve(2 * (seen_.size() + more));
-  }
-
   bool insert(std::uint32_t slot) {
     std::uint64_t& word = words_[slot / 64];
     const std::uint64_t bit = std::uint64_t{1} << (slot % 64);
     if ((word & bit) != 0) return false;
+    seen_.push_back(slot);  // first: what is set must be on the list, or it is never cleared
     word |= bit;
-    seen_.push_back(slot);
     return true;
   }
 
   /// Appends to `fresh` those of the slots that are new, without a branch on whether they are, and returns how many.
   template <class Links>
   std::size_t insert_all(const Links* links, std::size_t count, std::uint32_t* fresh) {
+    if (seen_.capacity() - seen_.size() < count) seen_.reserve(2 * (seen_.size() + count));
     std::size_t found = 0;
     std::uint64_t* const words = words_.data();
     for (std::size_t i = 0; i < count; ++i) {
@@ -86,7 +82,7 @@ struct search_scratch {
   void resize(std::size_t nodes, std::size_t stride, std::size_t degree) {
     visited.resize(nodes);
     if (query_bytes.size() < stride * sizeof(T)) query_bytes = aligned_bytes(stride * sizeof(T));
-    if (slots.size() < degree) {
+    if (distances.size() < degree) {  // the last to be resized: if it has room, so have the others
       slots.resize(degree);
       rows.resize(degree);
       distances.resize(degree);

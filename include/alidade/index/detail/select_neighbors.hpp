@@ -88,7 +88,9 @@ class neighbor_selector {
     load_row(node, capacity, row);
     for (candidate_type offered : offers) {
       const auto position = std::lower_bound(row_.begin(), row_.end(), offered);
-      if (position != row_.end() && position->slot == offered.slot) continue;  // it is there already
+      if (std::any_of(row_.begin(), row_.end(),
+                      [&](const candidate_type& c) { return c.slot == offered.slot; }))
+        continue;
       const auto index = static_cast<std::size_t>(position - row_.begin());
       offered.span = span_between(node, offered);
       offered.rank =

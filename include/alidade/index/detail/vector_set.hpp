@@ -45,26 +45,27 @@ bool all_finite(std::span<const T> v) noexcept {
   }
 }
 
-/// Stored vectors, by slot, and distances between them in one metric. A view: it owns nothing.
+/// Stored vectors, by slot, and distances between them in one metric. A view: it owns neither.
 template <class T, metric<T> Metric>
 class vector_view {
  public:
   using D = distance_type<Metric, T>;
 
   vector_view(const row_storage<T>& rows, std::size_t dimension, const Metric& metric)
-      : rows_(rows), dimension_(dimension), metric_(metric) {}
+      : rows_(&rows), dimension_(dimension), metric_(&metric) {}
 
-  std::size_t stride() const noexcept { return rows_.stride(); }
-  const T* row(std::size_t slot) const noexcept { return rows_[slot]; }
+  std::size_t stride() const noexcept { return rows_->stride(); }
+  const T* row(std::size_t slot) const noexcept { return (*rows_)[slot]; }
 
   /// Distances from a prepared vector to rows given by address.
   void distances(const T* query, const T* const* rows, std::size_t count, D* out) const noexcept {
     if constexpr (one_to_many_metric<Metric, T>) {
-      metric_.many(query, rows, count, stride(), out);
+      metric_->many(query, rows, count, stride(), out);
     } else {
       const std::span<const T> a(query, dimension_);
       for (std::size_t i = 0; i < count; ++i) {
-        out[i] = static_cast<D>(metric_(a, std::span<const T>(rows[i], dimension_)));
+        out[i] = static_cast<D>((*metric_)(a, std::span<const T>(rows[i], dimension_)));
+        if constexpr (std::is_same_v<D, float>) out[i] = nan_to_infinity(out[i]);
       }
     }
   }
@@ -77,15 +78,18 @@ class vector_view {
   }
 
  private:
-  const row_storage<T>& rows_;
+  const row_storage<T>* rows_;
   std::size_t dimension_;
-  [[no_unique_address]] Metric metric_;
+  const Metric* metric_;
 };
 
 /// What every index stands on: checked vectors in flat storage, each with the user's key, and distances to them. Rows
 /// hold the metric's prepared form, padded with zeros up to the stride.
 template <class T, metric<T> Metric>
 class vector_set {
+  static_assert(std::is_same_v<T, float> || std::is_same_v<T, std::uint8_t>,
+                "vectors are of float or std::uint8_t");
+
  public:
   using D = distance_type<Metric, T>;
   static constexpr std::size_t max_rows = (std::size_t{1} << 30) - 1;  // a link has two bits beside the slot
@@ -101,31 +105,42 @@ class vector_set {
   bool contains(std::uint64_t key) const noexcept { return keys_.find(key) != key_map::npos; }
 
   void reserve(std::size_t rows) {
+    if (rows > max_rows) throw_error(errc::too_many_rows, max_rows);
     keys_.reserve(rows);
     rows_.reserve(rows);
+  }
+
+  static constexpr bool valid_dimension(std::size_t dimension) noexcept {
+    if constexpr (requires { Metric::template max_dimension<T>; }) {
+      return dimension >= 1 && dimension <= Metric::template max_dimension<T>;
+    } else {
+      return dimension >= 1 && dimension <= max_dimension;
+    }
   }
 
   /// The vectors under the set's own metric, or under another that takes their stored form.
   vector_view<T, Metric> view() const { return {rows_, dimension_, metric_}; }
   template <class Other>
-  vector_view<T, Other> view_as() const {
-    if constexpr (std::is_same_v<Other, Metric>) {
-      return view();
-    } else {
-      return {rows_, dimension_, Other{}};
-    }
+  vector_view<T, Other> view(const Other& other) const {
+    return {rows_, dimension_, other};
+  }
+
+  /// Whether keys and rows fit each other and the set, before anything is looked at or made room for.
+  std::size_t check(std::span<const std::uint64_t> keys, matrix_view<T> rows,
+                    std::error_code& ec) const noexcept {
+    ec.clear();
+    if (keys.size() != rows.rows()) return fail(errc::size_mismatch, std::min(keys.size(), rows.rows()), ec);
+    if (rows.rows() != 0 && rows.columns() != dimension_) return fail(errc::dimension_mismatch, 0, ec);
+    if (rows.rows() > max_rows - size()) return fail(errc::too_many_rows, max_rows - size(), ec);
+    return rows.rows();
   }
 
   /// Appends all rows or, when one is refused, none, and returns which; on success returns how many. Rows go to the slots
   /// in the order given, or as they come when that is empty. Strong guarantee.
   std::size_t append(std::span<const std::uint64_t> keys, matrix_view<T> rows,
                      std::span<const std::uint32_t> order, std::error_code& ec) {
-    ec.clear();
-    if (keys.size() != rows.rows()) return fail(errc::size_mismatch, std::min(keys.size(), rows.rows()), ec);
-    if (rows.rows() == 0) return 0;
-    if (rows.columns() != dimension_) return fail(errc::dimension_mismatch, 0, ec);
+    if (const std::size_t bad = check(keys, rows, ec); ec) return bad;
     const std::size_t before = size();
-    if (rows.rows() > max_rows - before) return fail(errc::too_many_rows, max_rows - before, ec);
     reserve(before + rows.rows());
     for (std::size_t i = 0; i < rows.rows(); ++i) {
       errc code = prepare(rows[i], rows_[before + i]);
