@@ -100,16 +100,7 @@ class flat_index {
  private:
   search_results<distance_type> search(matrix_view<T> queries, const flat_search_options& options,
                                        std::error_code& ec, std::size_t& bad_row) const {
-    ec.clear();
-    if (options.k == 0) {
-      ec = errc::invalid_option;
-      return {};
-    }
-    if (queries.rows() != 0 && queries.columns() != dimension()) {
-      ec = errc::dimension_mismatch;
-      bad_row = 0;
-      return {};
-    }
+    if (!vectors_.check_queries(queries, options.k, ec, bad_row)) return {};
     const std::size_t stride = vectors_.stride();
     detail::aligned_bytes prepared_bytes(
         std::max<std::size_t>(detail::checked_product(queries.rows(), stride * sizeof(T)), 1));

@@ -301,16 +301,7 @@ class hnsw_index {
 
   search_results<distance_type> search_batch(matrix_view<T> queries, const search_options& options,
                                              std::error_code& ec, std::size_t& bad_row) const {
-    ec.clear();
-    if (options.k == 0) {
-      ec = errc::invalid_option;
-      return {};
-    }
-    if (queries.rows() != 0 && queries.columns() != dimension()) {
-      ec = errc::dimension_mismatch;
-      bad_row = 0;
-      return {};
-    }
+    if (!vectors_.check_queries(queries, options.k, ec, bad_row)) return {};
     search_results<distance_type> results(queries.rows(), std::min(options.k, size()));
     std::vector<std::error_code> errors(queries.rows());
     detail::parallel_for(

@@ -135,6 +135,18 @@ class vector_set {
     return rows.rows();
   }
 
+  /// Whether queries can be answered at all, before room is made for their answers; each is checked when prepared.
+  bool check_queries(matrix_view<T> queries, std::size_t k, std::error_code& ec,
+                     std::size_t& bad_row) const noexcept {
+    ec.clear();
+    if (k == 0) {
+      ec = errc::invalid_option;
+    } else if (queries.rows() != 0 && queries.columns() != dimension_) {
+      bad_row = fail(errc::dimension_mismatch, 0, ec);
+    }
+    return !ec;
+  }
+
   /// Appends all rows or, when one is refused, none, and returns which; on success returns how many. Rows go to the slots
   /// in the order given, or as they come when that is empty. Strong guarantee.
   std::size_t append(std::span<const std::uint64_t> keys, matrix_view<T> rows,
