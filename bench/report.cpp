@@ -102,7 +102,7 @@ void print_points(const report& r) {
         return spread_of(values);
       };
       const spread qps = of(&timing::qps);
-      std::printf("%-8s %6zu %8.4f %10.0f %9.0f .. %8.0f %9.1f %9.1f %9.1f\n", library.library.c_str(), p.ef,
+      std::printf("%-8s %6zu %8.4f %10.0f %9.0f .. %8.0f %9.1f %9.1f %9.1f\n", library.name.c_str(), p.ef,
                   p.recall, qps.median, qps.min, qps.max, of(&timing::p50_us).median,
                   of(&timing::p95_us).median, of(&timing::p99_us).median);
     }
@@ -110,7 +110,7 @@ void print_points(const report& r) {
 }
 
 void print_target(const library_report& library, const at_recall& t) {
-  std::printf("%-8s %8.3f  ", library.library.c_str(), t.target);
+  std::printf("%-8s %8.3f  ", library.name.c_str(), t.target);
   if (t.status == standing::not_reached) {
     std::printf("not reached: the best is %.4f\n", library.measured->points.back().recall);
     return;
@@ -158,7 +158,7 @@ report summarise(const search_command& command, const workload& data,
   const contestant& ours = contestants.front();
   for (const contestant& c : contestants) {
     library_report library;
-    library.library = c.index->library();
+    library.name = c.index->library();
     library.arch = c.index->arch();
     library.build_s = spread_of(c.build_seconds);
     library.bytes_per_vector = static_cast<double>(c.index->bytes()) / static_cast<double>(data.size());
@@ -192,7 +192,7 @@ void print(const report& r) {
   }
   std::printf("\n%-8s %12s %18s %13s  arch\n", "library", "build s", "(min .. max)", "bytes/vector");
   for (const library_report& library : r.libraries) {
-    std::printf("%-8s %12.2f %8.2f .. %6.2f %13.1f  %s\n", library.library.c_str(), library.build_s.median,
+    std::printf("%-8s %12.2f %8.2f .. %6.2f %13.1f  %s\n", library.name.c_str(), library.build_s.median,
                 library.build_s.min, library.build_s.max, library.bytes_per_vector, library.arch.c_str());
   }
   for (const comparison& c : r.comparisons) {

@@ -40,7 +40,7 @@ struct at_recall {
 };
 
 struct library_report {
-  std::string library;
+  std::string name;
   std::string arch;
   spread build_s;
   double bytes_per_vector = 0;

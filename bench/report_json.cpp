@@ -22,7 +22,7 @@ json row_of(const report& r, const library_report& library, const char* kind) {
   const search_command& command = r.command;
   const bool ours = &library == &r.libraries.front();
   json row{{"kind", kind},
-           {"library", library.library},
+           {"library", library.name},
            {"index", name_of(command.index)},
            {"codec", "none"},
            {"dataset", r.dataset},
