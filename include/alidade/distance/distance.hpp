@@ -53,13 +53,10 @@ inline std::uint32_t inner_product(std::span<const std::uint8_t> a,
 
 namespace detail {
 
-/// 1 - cos from the three sums in any floating type; 1 when a norm is zero.
+/// Into [0, 2], which rounding may leave; a NaN stays one.
 template <class Real>
-Real cosine_of_sums(Real ab, Real aa, Real bb) noexcept {
-  const Real norms = std::sqrt(aa * bb);
-  if (norms == Real(0)) return Real(1);
-  const Real distance = Real(1) - ab / norms;
-  return distance < Real(0) ? Real(0) : distance > Real(2) ? Real(2) : distance;  // a NaN stays one
+Real clamp_cosine(Real distance) noexcept {
+  return distance < Real(0) ? Real(0) : distance > Real(2) ? Real(2) : distance;
 }
 
 /// In double no square of a float overflows or vanishes. Out of line: it is rarely called.
@@ -70,7 +67,8 @@ ALIDADE_NOINLINE inline float cosine_in_double(const float* a, const float* b, s
     aa += static_cast<double>(a[i]) * a[i];
     bb += static_cast<double>(b[i]) * b[i];
   }
-  return static_cast<float>(cosine_of_sums(ab, aa, bb));
+  if (aa == 0 || bb == 0) return 1.0f;
+  return static_cast<float>(clamp_cosine(1.0 - ab / std::sqrt(aa * bb)));
 }
 
 /// The three sums of a cosine, two accumulators each.
@@ -106,11 +104,11 @@ float cosine(const float* a, const float* b, std::size_t n) noexcept {
   }
   if (i < n) sums.add1(V::load_partial(a + i, n - i), V::load_partial(b + i, n - i));
   const float sum_aa = reduce_add(sums.aa0 + sums.aa1), sum_bb = reduce_add(sums.bb0 + sums.bb1);
-  // Outside of this range the sums or their product leave float's range or lose digits to it; then again, in double.
-  constexpr float tiny = 1e-15f, huge = 1e18f;
-  const bool safe = (sum_aa > tiny) & (sum_bb > tiny) & (sum_aa < huge) & (sum_bb < huge);
-  if (!safe) return cosine_in_double(a, b, n);
-  return cosine_of_sums(reduce_add(sums.ab0 + sums.ab1), sum_aa, sum_bb);
+  // Within these bounds both sums are above 1e-28 and below 1e12: nothing has left float's range or lost digits to it.
+  // Else, and for NaN, again in double.
+  const float norms = sum_aa * sum_bb;
+  if (!(norms > 1e-16f) || !(sum_aa + sum_bb < 1e12f)) return cosine_in_double(a, b, n);
+  return clamp_cosine(1.0f - reduce_add(sums.ab0 + sums.ab1) / std::sqrt(norms));
 }
 
 template <class Step, class T, class Out>
