@@ -49,7 +49,7 @@ def without_comments(text):
 
 
 def room_of(header):
-    """'alidade/simd/ops/u8.hpp' -> 'simd'; None for a header that lies in no room."""
+    """'alidade/simd/ops/bytes.hpp' -> 'simd'; None for a header that lies in no room."""
     parts = header.split("/")
     return parts[1] if len(parts) > 2 else None
 

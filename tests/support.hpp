@@ -31,12 +31,15 @@ class random {
     return sum * 0.5f;
   }
 
+  /// Real numbers in [-1, 1), or bytes of any value.
   template <class T>
   std::vector<T> vector(std::size_t n) {
     std::vector<T> v(n);
     for (T& x : v) {
-      if constexpr (std::is_same_v<T, float>) {
-        x = uniform();
+      if constexpr (std::is_floating_point_v<T>) {
+        x = static_cast<T>(uniform());
+      } else if constexpr (sizeof(T) == 2) {
+        x = T(uniform());
       } else {
         x = static_cast<T>(below(256));
       }

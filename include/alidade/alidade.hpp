@@ -4,8 +4,10 @@
 
 #include <alidade/config/version.hpp>
 #include <alidade/core/errors.hpp>
+#include <alidade/core/half.hpp>
 #include <alidade/core/matrix_view.hpp>
 #include <alidade/distance/distance.hpp>
+#include <alidade/distance/many.hpp>
 #include <alidade/distance/metric.hpp>
 #include <alidade/index/flat_index.hpp>
 #include <alidade/index/hnsw_index.hpp>

@@ -63,5 +63,40 @@
 #error "ALIDADE_ARCH=wasm_simd128 needs -msimd128"
 #endif
 
+/// Instruction sets beside the architecture's own that some kernels are chosen by; each has a generic form too.
+#if (ALIDADE_ARCH_ID == ALIDADE_ARCH_ID_avx512 && defined(__AVX512VNNI__)) || \
+    (ALIDADE_ARCH_ID == ALIDADE_ARCH_ID_avx2 && defined(__AVXVNNI__))
+#define ALIDADE_HAS_VNNI 1
+#else
+#define ALIDADE_HAS_VNNI 0
+#endif
+
+#if ALIDADE_ARCH_ID == ALIDADE_ARCH_ID_avx512 && defined(__AVX512BF16__)
+#define ALIDADE_HAS_AVX512_BF16 1
+#else
+#define ALIDADE_HAS_AVX512_BF16 0
+#endif
+
+#if ALIDADE_ARCH_ID == ALIDADE_ARCH_ID_avx512 && defined(__AVX512VPOPCNTDQ__)
+#define ALIDADE_HAS_VPOPCNTDQ 1
+#else
+#define ALIDADE_HAS_VPOPCNTDQ 0
+#endif
+
+// AVX-512 F has the conversion of its own width.
+#if ALIDADE_ARCH_ID == ALIDADE_ARCH_ID_avx512 || \
+    (ALIDADE_ARCH_ID == ALIDADE_ARCH_ID_avx2 && (defined(__F16C__) || defined(_MSC_VER)))
+#define ALIDADE_HAS_F16C 1
+#else
+#define ALIDADE_HAS_F16C 0
+#endif
+
+#if (ALIDADE_ARCH_ID == ALIDADE_ARCH_ID_neon || ALIDADE_ARCH_ID == ALIDADE_ARCH_ID_neon64) && \
+    defined(__ARM_FEATURE_DOTPROD)
+#define ALIDADE_HAS_DOTPROD 1
+#else
+#define ALIDADE_HAS_DOTPROD 0
+#endif
+
 /// The name of the chosen architecture as a string literal; alidade::arch_name() is the same as a function.
 #define ALIDADE_ARCH_NAME ALIDADE_DETAIL_EXPAND_STRING(ALIDADE_ARCH)

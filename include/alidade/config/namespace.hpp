@@ -9,13 +9,28 @@
 /// own kernels. That is no run-time dispatch: what both instantiate of the standard library is shared, so a program must
 /// run where all of its parts may.
 // The instruction sets that change the code under one architecture's name are part of the name too.
-#if ALIDADE_ARCH_ID == ALIDADE_ARCH_ID_avx512 && defined(__AVX512VNNI__)
-#define ALIDADE_DETAIL_ARCH_TAG avx512_vnni
-#elif ALIDADE_ARCH_ID == ALIDADE_ARCH_ID_neon64 && defined(__ARM_FEATURE_DOTPROD)
-#define ALIDADE_DETAIL_ARCH_TAG neon64_dotprod
+#if ALIDADE_HAS_VNNI
+#define ALIDADE_DETAIL_VNNI_TAG _vnni
 #else
-#define ALIDADE_DETAIL_ARCH_TAG ALIDADE_ARCH
+#define ALIDADE_DETAIL_VNNI_TAG
 #endif
+#if ALIDADE_HAS_AVX512_BF16
+#define ALIDADE_DETAIL_BF16_TAG _bf16
+#else
+#define ALIDADE_DETAIL_BF16_TAG
+#endif
+#if ALIDADE_HAS_VPOPCNTDQ
+#define ALIDADE_DETAIL_LAST_TAG _vpopcntdq
+#elif ALIDADE_HAS_F16C && ALIDADE_ARCH_ID == ALIDADE_ARCH_ID_avx2
+#define ALIDADE_DETAIL_LAST_TAG _f16c
+#elif ALIDADE_HAS_DOTPROD
+#define ALIDADE_DETAIL_LAST_TAG _dotprod
+#else
+#define ALIDADE_DETAIL_LAST_TAG
+#endif
+#define ALIDADE_DETAIL_ARCH_TAG                                                               \
+  ALIDADE_DETAIL_EXPAND_CAT(ALIDADE_DETAIL_EXPAND_CAT(ALIDADE_ARCH, ALIDADE_DETAIL_VNNI_TAG), \
+                            ALIDADE_DETAIL_EXPAND_CAT(ALIDADE_DETAIL_BF16_TAG, ALIDADE_DETAIL_LAST_TAG))
 
 #if defined(NDEBUG)
 #define ALIDADE_DETAIL_MODE_TAG _release

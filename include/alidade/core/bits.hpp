@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <cstring>
 #include <limits>
@@ -19,6 +20,20 @@ noexcept {
   To to;
   std::memcpy(&to, &from, sizeof(to));
   return to;
+}
+
+/// The first count bytes from p, 0..8 of them, as a number: the first in the lowest bits, zeros above the last. Reads
+/// nothing else, and calls nothing. Some bytes may be read twice.
+inline std::uint64_t load_bytes(const void* p, std::size_t count) noexcept {
+  const auto* bytes = static_cast<const unsigned char*>(p);
+  const auto load32 = [](const unsigned char* from) {
+    return std::uint64_t{from[0]} | std::uint64_t{from[1]} << 8 | std::uint64_t{from[2]} << 16 |
+           std::uint64_t{from[3]} << 24;
+  };
+  if (count >= 4) return load32(bytes) | load32(bytes + count - 4) << (8 * (count - 4));
+  if (count == 0) return 0;
+  return std::uint64_t{bytes[0]} | std::uint64_t{bytes[count / 2]} << (8 * (count / 2)) |
+         std::uint64_t{bytes[count - 1]} << (8 * (count - 1));
 }
 
 /// NaN becomes infinity, so that distances have an order. By bits, which -ffast-math leaves alone.

@@ -1,173 +1,166 @@
 #pragma once
 
-#include <algorithm>
-#include <cmath>
+#include <concepts>
 #include <cstddef>
 #include <cstdint>
+#include <iterator>
 #include <span>
+#include <type_traits>
 
 #include <alidade/config/assert.hpp>
+#include <alidade/config/compiler.hpp>
 #include <alidade/config/namespace.hpp>
-#include <alidade/core/matrix_view.hpp>
+#include <alidade/core/half.hpp>
+#include <alidade/distance/byte_reductions.hpp>
 #include <alidade/distance/kernels.hpp>
-#include <alidade/simd/prefetch.hpp>
+#include <alidade/distance/real_reductions.hpp>
 
-/// Distances and similarities of two vectors, and of one vector and many.
+/// Distances and similarities of two vectors: anything with std::data() and std::size() (spans, vectors, arrays).
 ///
-/// All functions take vectors of equal length (asserted), of any length, at any alignment, and read nothing past their
-/// end; of length 0 the sums are 0. NaN and infinity propagate as in the formula.
+/// | | float, double, f16, bf16 | int8, uint8 | bits8 |
+/// | --- | --- | --- | --- |
+/// | l2_squared, l1, chebyshev | float (double for double) | uint32, exact | |
+/// | inner_product | float (double for double) | int32, uint32, exact | |
+/// | cosine | float (double for double) | float | |
+/// | hamming | | | uint32, exact |
+/// | jaccard | | | float |
 ///
-/// Error of the float forms, n = length, eps = 2^-24, to first order: at most (n / 4 + 8) eps * sum |term_i|, since four
-/// or more accumulators share the terms (Higham, Accuracy and Stability of Numerical Algorithms, section 4.2); seen in
-/// tests is far less. A sum overflows to infinity when it exceeds 3.4e38.
+/// Vectors have one element type (checked by the compiler) and equal length (asserted), any length, at any alignment;
+/// nothing past their end is read. Of length 0 sums are 0. NaN and infinity propagate as in the formula; a NaN component
+/// makes every result NaN.
 ///
-/// The byte forms are exact. They wrap modulo 2^32: a sum is right while it is below 2^32, which is certain up to
-/// length 66,051 (255 * 255 * 66,051 < 2^32).
+/// Sums of real numbers, n = length, u = 2^-24 (double: 2^-53), to first order: the error is at most
+/// (n / 4 + 8) u sum |term_i|, since four or more accumulators share the terms (Higham, Accuracy and Stability of Numerical
+/// Algorithms, section 4.2), beside a smallest subnormal for each term that underflows. f16 and bf16 are widened exactly and
+/// computed as floats; with AVX-512 BF16, products of bf16 take subnormal numbers for zero (an error of at most 2^-126 times
+/// the other factor each). A float sum overflows to infinity above 3.4e38.
+///
+/// With `alidade::reproducible` as first argument the sum is taken in one order without fused operations, so that every
+/// architecture gives the same bits (see reproducible_policy); the bound holds with n / 32 in place of n / 4.
+///
+/// Sums of bytes are exact modulo 2^32: right up to length 66,051 (squares of differences up to 255^2; products of unsigned
+/// bytes), 131,071 (products of signed bytes, up to 128^2, in int32) or 16,843,009 (absolute differences). Bits are right
+/// up to 2^29 - 1 bytes.
 namespace alidade {
 inline namespace ALIDADE_ABI_NAMESPACE {
-
-/// Squared Euclidean distance: sum (a_i - b_i)^2.
-inline float l2_squared(std::span<const float> a, std::span<const float> b) noexcept {
-  ALIDADE_ASSERT(a.size() == b.size());
-  return detail::reduce<detail::squared_difference_step>(a.data(), b.data(), a.size());
-}
-
-/// Squared Euclidean distance of bytes, exact.
-inline std::uint32_t l2_squared(std::span<const std::uint8_t> a, std::span<const std::uint8_t> b) noexcept {
-  ALIDADE_ASSERT(a.size() == b.size());
-  return detail::reduce<detail::squared_difference_step>(a.data(), b.data(), a.size());
-}
-
-/// Inner product: sum a_i b_i. A similarity: larger is nearer. The metric for indexes is its negative.
-inline float inner_product(std::span<const float> a, std::span<const float> b) noexcept {
-  ALIDADE_ASSERT(a.size() == b.size());
-  return detail::reduce<detail::product_step>(a.data(), b.data(), a.size());
-}
-
-/// Inner product of bytes, exact.
-inline std::uint32_t inner_product(std::span<const std::uint8_t> a,
-                                   std::span<const std::uint8_t> b) noexcept {
-  ALIDADE_ASSERT(a.size() == b.size());
-  return detail::reduce<detail::product_step>(a.data(), b.data(), a.size());
-}
-
 namespace detail {
 
-/// Into [0, 2], which rounding may leave; a NaN stays one.
-template <class Real>
-Real clamp_cosine(Real distance) noexcept {
-  return distance < Real(0) ? Real(0) : distance > Real(2) ? Real(2) : distance;
-}
+template <class V>
+using element_of = std::remove_cvref_t<decltype(*std::data(std::declval<const V&>()))>;
 
-/// In double no square of a float overflows or vanishes. Out of line: it is rarely called.
-ALIDADE_NOINLINE inline float cosine_in_double(const float* a, const float* b, std::size_t n) noexcept {
-  double ab = 0, aa = 0, bb = 0;
-  for (std::size_t i = 0; i < n; ++i) {
-    ab += static_cast<double>(a[i]) * b[i];
-    aa += static_cast<double>(a[i]) * a[i];
-    bb += static_cast<double>(b[i]) * b[i];
+template <class A, class B>
+concept vectors_of_one_type = requires(const A& a, const B& b) {
+  { std::size(a) } -> std::convertible_to<std::size_t>;
+  { std::size(b) } -> std::convertible_to<std::size_t>;
+  requires std::same_as<element_of<A>, element_of<B>>;
+};
+
+/// Which reductions compute the distances of elements T, by policy.
+template <class T, class Policy>
+struct reductions {};
+
+template <real_element T, class Policy>
+struct reductions<T, Policy> {
+  using l2_squared = real_squared_difference<T, vector_for<T, Policy>>;
+  using inner_product = product_for<T, Policy>;
+  using cosine = cosine_for<T, Policy>;
+  using l1 = real_absolute_difference<T, vector_for<T, Policy>>;
+  using chebyshev = real_largest_difference<T, vector_for<T, fast_policy>>;  // no order to keep
+};
+
+template <byte_element T, class Policy>
+struct reductions<T, Policy> {
+  using l2_squared = byte_squared_difference<T, simd::byte_sums>;
+  using inner_product = byte_product<T, simd::byte_sums>;
+  using cosine = byte_cosine<T, simd::byte_sums>;
+  using l1 = byte_absolute_difference<T, simd::byte_sums>;
+  using chebyshev = byte_largest_difference<T, simd::byte_sums>;
+};
+
+template <class Policy>
+struct reductions<bits8, Policy> {
+  using hamming = bit_difference<simd::byte_sums>;
+  using jaccard = bit_jaccard<simd::byte_sums>;
+};
+
+struct l2_squared_of {
+  template <class T, class Policy>
+  using reduction = typename reductions<T, Policy>::l2_squared;
+};
+struct inner_product_of {
+  template <class T, class Policy>
+  using reduction = typename reductions<T, Policy>::inner_product;
+};
+struct cosine_of {
+  template <class T, class Policy>
+  using reduction = typename reductions<T, Policy>::cosine;
+};
+struct l1_of {
+  template <class T, class Policy>
+  using reduction = typename reductions<T, Policy>::l1;
+};
+struct chebyshev_of {
+  template <class T, class Policy>
+  using reduction = typename reductions<T, Policy>::chebyshev;
+};
+struct hamming_of {
+  template <class T, class Policy>
+  using reduction = typename reductions<T, Policy>::hamming;
+};
+struct jaccard_of {
+  template <class T, class Policy>
+  using reduction = typename reductions<T, Policy>::jaccard;
+};
+
+template <class Distance, class T>
+concept defined_for = requires {
+  typename Distance::template reduction<T, fast_policy>;
+};
+
+/// A distance as a function: f(a, b), or f(alidade::reproducible, a, b).
+template <class Distance>
+struct distance_function {
+  template <class A, class B>
+  requires vectors_of_one_type<A, B> && defined_for<Distance, element_of<A>> ALIDADE_FORCE_INLINE auto
+  operator()(const A& a, const B& b) const noexcept {
+    return (*this)(fast, a, b);
   }
-  if (aa == 0 || bb == 0) return 1.0f;
-  return static_cast<float>(clamp_cosine(1.0 - ab / std::sqrt(aa * bb)));
-}
 
-/// The three sums of a cosine, two accumulators each.
-template <simd::float_vector V>
-struct cosine_sums {
-  V ab0 = V::zero(), aa0 = V::zero(), bb0 = V::zero();
-  V ab1 = V::zero(), aa1 = V::zero(), bb1 = V::zero();
-
-  ALIDADE_FORCE_INLINE void add0(V a, V b) noexcept {
-    ab0 = multiply_add(a, b, ab0);
-    aa0 = multiply_add(a, a, aa0);
-    bb0 = multiply_add(b, b, bb0);
-  }
-  ALIDADE_FORCE_INLINE void add1(V a, V b) noexcept {
-    ab1 = multiply_add(a, b, ab1);
-    aa1 = multiply_add(a, a, aa1);
-    bb1 = multiply_add(b, b, bb1);
+  template <class Policy, class A, class B>
+  requires vectors_of_one_type<A, B> && defined_for<Distance, element_of<A>> ALIDADE_FORCE_INLINE auto
+  operator()(Policy, const A& a, const B& b) const noexcept {
+    ALIDADE_ASSERT(std::size(a) == std::size(b));
+    return reduce<typename Distance::template reduction<element_of<A>, Policy>>(std::data(a), std::data(b),
+                                                                                std::size(a));
   }
 };
 
-template <simd::float_vector V = simd::f32>
-float cosine(const float* a, const float* b, std::size_t n) noexcept {
-  constexpr std::size_t step = V::lanes;
-  cosine_sums<V> sums;
-  std::size_t i = 0;
-  for (; i + 2 * step <= n; i += 2 * step) {
-    sums.add0(V::load(a + i), V::load(b + i));
-    sums.add1(V::load(a + i + step), V::load(b + i + step));
-  }
-  if (i + step <= n) {
-    sums.add0(V::load(a + i), V::load(b + i));
-    i += step;
-  }
-  if (i < n) sums.add1(V::load_partial(a + i, n - i), V::load_partial(b + i, n - i));
-  const float sum_aa = reduce_add(sums.aa0 + sums.aa1), sum_bb = reduce_add(sums.bb0 + sums.bb1);
-  // Within these bounds both sums are above 1e-28 and below 1e12: nothing has left float's range or lost digits to it.
-  // Else, and for NaN, again in double.
-  const float norms = sum_aa * sum_bb;
-  if (!(norms > 1e-16f) || !(sum_aa + sum_bb < 1e12f)) return cosine_in_double(a, b, n);
-  return clamp_cosine(1.0f - reduce_add(sums.ab0 + sums.ab1) / std::sqrt(norms));
-}
-
-template <class Step, class T, class Out>
-void one_to_many(std::span<const T> query, matrix_view<T> rows, std::span<Out> out) noexcept {
-  ALIDADE_ASSERT(query.size() == rows.columns());
-  ALIDADE_ASSERT(out.size() == rows.rows());
-  constexpr std::size_t group = 64;
-  const T* pointers[group];
-  for (std::size_t begin = 0; begin < rows.rows(); begin += group) {
-    const std::size_t count = std::min(group, rows.rows() - begin);
-    for (std::size_t j = 0; j < count; ++j) {
-      pointers[j] = rows.data() + (begin + j) * rows.stride();
-      simd::prefetch(pointers[j], query.size() * sizeof(T));
-    }
-    reduce_many<Step>(query.data(), pointers, count, query.size(), out.data() + begin);
-  }
-}
-
 }  // namespace detail
+
+/// Squared Euclidean distance: sum (a_i - b_i)^2.
+inline constexpr detail::distance_function<detail::l2_squared_of> l2_squared{};
+
+/// Inner product: sum a_i b_i. A similarity: larger is nearer. The metric for indexes is its negative.
+inline constexpr detail::distance_function<detail::inner_product_of> inner_product{};
 
 /// Cosine distance: 1 - sum a_i b_i / sqrt(sum a_i^2 * sum b_i^2), in [0, 2], in one pass. When a norm is zero (length 0
 /// included) the direction is undefined and the distance is 1, on every architecture. Norms of any finite size are
-/// right: where their squares leave float's range, the sums are taken again in double.
-inline float cosine(std::span<const float> a, std::span<const float> b) noexcept {
-  ALIDADE_ASSERT(a.size() == b.size());
-  return detail::cosine(a.data(), b.data(), a.size());
-}
+/// right: where their squares leave the type's range, the sums are taken again in double, or scaled.
+inline constexpr detail::distance_function<detail::cosine_of> cosine{};
 
-/// l2_squared from `query` to each row: out[i] for rows[i], with later rows prefetched. out.size() == rows.rows().
-inline void l2_squared_many(std::span<const float> query, matrix_view<float> rows,
-                            std::span<float> out) noexcept {
-  detail::one_to_many<detail::squared_difference_step>(query, rows, out);
-}
-inline void l2_squared_many(std::span<const std::uint8_t> query, matrix_view<std::uint8_t> rows,
-                            std::span<std::uint32_t> out) noexcept {
-  detail::one_to_many<detail::squared_difference_step>(query, rows, out);
-}
+/// Manhattan distance: sum |a_i - b_i|.
+inline constexpr detail::distance_function<detail::l1_of> l1{};
 
-/// inner_product of `query` and each row.
-inline void inner_product_many(std::span<const float> query, matrix_view<float> rows,
-                               std::span<float> out) noexcept {
-  detail::one_to_many<detail::product_step>(query, rows, out);
-}
-inline void inner_product_many(std::span<const std::uint8_t> query, matrix_view<std::uint8_t> rows,
-                               std::span<std::uint32_t> out) noexcept {
-  detail::one_to_many<detail::product_step>(query, rows, out);
-}
+/// Chebyshev distance: max |a_i - b_i|, 0 of length 0. A difference of real numbers is rounded once, the same on every
+/// architecture.
+inline constexpr detail::distance_function<detail::chebyshev_of> chebyshev{};
 
-/// cosine from `query` to each row.
-inline void cosine_many(std::span<const float> query, matrix_view<float> rows,
-                        std::span<float> out) noexcept {
-  ALIDADE_ASSERT(query.size() == rows.columns());
-  ALIDADE_ASSERT(out.size() == rows.rows());
-  for (std::size_t i = 0; i < rows.rows(); ++i) {
-    if (i + 2 < rows.rows())
-      simd::prefetch(rows.data() + (i + 2) * rows.stride(), query.size() * sizeof(float));
-    out[i] = detail::cosine(query.data(), rows.data() + i * rows.stride(), query.size());
-  }
-}
+/// Hamming distance: the number of bits that differ.
+inline constexpr detail::distance_function<detail::hamming_of> hamming{};
+
+/// Jaccard distance of sets of bits: 1 - |a and b| / |a or b|; of two empty sets 0. The counts are exact, the quotient is
+/// rounded to double and then to float.
+inline constexpr detail::distance_function<detail::jaccard_of> jaccard{};
 
 }  // namespace ALIDADE_ABI_NAMESPACE
 }  // namespace alidade

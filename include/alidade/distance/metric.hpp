@@ -56,81 +56,172 @@ requires metric<Metric, T>
 using distance_type = detail::distance_of<
     std::remove_cvref_t<std::invoke_result_t<const Metric&, std::span<const T>, std::span<const T>>>>;
 
+namespace detail {
+
+/// Lengths up to which a reduction's result is right.
+template <class R>
+inline constexpr std::size_t max_length = [] {
+  if constexpr (requires { R::max_length; }) {
+    return std::min(R::max_length, max_dimension);
+  } else {
+    return max_dimension;
+  }
+}();
+
+/// A metric whose distance is a reduction, or its negative.
+template <class Distance, class Policy, bool Negative = false>
+struct reduction_metric {
+  template <class T>
+  using reduction = typename Distance::template reduction<T, Policy>;
+
+  // The negative of an unsigned product is kept in 31 bits.
+  template <class T>
+  static constexpr std::size_t max_dimension = max_length<reduction<T>> /
+                                               (Negative && std::is_same_v<T, std::uint8_t> ? 2 : 1);
+
+  template <class A, class B>
+  requires vectors_of_one_type<A, B> && defined_for<Distance, element_of<A>>
+  auto operator()(const A& a, const B& b) const noexcept {
+    const auto result = distance_function<Distance>{}(Policy{}, a, b);
+    if constexpr (!Negative) {
+      return result;
+    } else if constexpr (std::is_integral_v<decltype(result)>) {
+      return -static_cast<std::int32_t>(result);
+    } else {
+      return -result;
+    }
+  }
+
+  /// As the call, of one vector and many.
+  template <class T, class D>
+  requires defined_for<Distance, T>
+  void distances(const T* a, const T* const* rows, std::size_t count, std::size_t n, D* out) const noexcept {
+    reduce_many<reduction<T>>(a, rows, count, n, out);
+    if constexpr (Negative) {
+      for (std::size_t j = 0; j < count; ++j) out[j] = -out[j];
+    }
+  }
+
+  template <class T, class D>
+  requires defined_for<Distance, T>
+  void many(const T* query, const T* const* rows, std::size_t count, std::size_t n, D* out) const noexcept {
+    distances(query, rows, count, n, out);
+    if constexpr (Negative && std::is_same_v<D, float>) {
+      // Products of both signs that overflow have no sum: such rows are as far as can be.
+      for (std::size_t j = 0; j < count; ++j) out[j] = nan_to_infinity(out[j]);
+    }
+  }
+};
+
+/// Divides by the norm; false when that is zero. Squares of doubles are scaled by a power of two first, so that none
+/// leaves the range. The sums are taken in one order on every architecture.
+template <class T>
+bool normalise(std::span<const T> in, std::span<T> out) noexcept {
+  double scale = 1;
+  if constexpr (std::is_same_v<T, double>) {
+    double largest = 0;
+    for (const double x : in) largest = std::max(largest, std::fabs(x));
+    if (!(largest > 0)) return false;
+    scale = std::ldexp(1.0, -std::ilogb(largest) / 2);  // applied twice: its square may be out of range
+  }
+  double sums[4] = {};
+  for (std::size_t i = 0; i < in.size(); ++i) {
+    const double x = static_cast<double>(in[i]) * scale * scale;
+    double square = x * x;
+    ALIDADE_ROUND_SCALAR(square);
+    sums[i % 4] += square;
+  }
+  const double sum = (sums[0] + sums[1]) + (sums[2] + sums[3]);
+  if (!(sum > 0)) return false;
+  const double factor = 1.0 / std::sqrt(sum);
+  for (std::size_t i = 0; i < in.size(); ++i)
+    out[i] = static_cast<T>(static_cast<double>(in[i]) * scale * scale * factor);
+  return true;
+}
+
+template <class Policy>
+struct cosine_metric : reduction_metric<cosine_of, Policy> {
+  template <class T>
+  static constexpr bool normalised = std::is_same_v<T, float> || std::is_same_v<T, double>;
+
+  template <class T>
+  requires defined_for<cosine_of, T>
+  bool prepare(std::span<const T> in, std::span<T> out) const noexcept {
+    if constexpr (normalised<T>) {
+      return normalise(in, out);
+    } else {
+      bool zero = true;
+      for (std::size_t i = 0; i < in.size(); ++i) {
+        out[i] = in[i];
+        if constexpr (real_element<T>) {
+          zero = zero && (in[i].bits & 0x7fffu) == 0;
+        } else {
+          zero = zero && in[i] == 0;
+        }
+      }
+      return !zero;
+    }
+  }
+
+  template <class T, class D>
+  requires defined_for<cosine_of, T>
+  void many(const T* query, const T* const* rows, std::size_t count, std::size_t n, D* out) const noexcept {
+    if constexpr (normalised<T>) {
+      reduce_many<inner_product_of::reduction<T, Policy>>(query, rows, count, n, out);
+      for (std::size_t j = 0; j < count; ++j) out[j] = std::clamp(1.0f - out[j], 0.0f, 2.0f);
+    } else {
+      reduce_many<cosine_of::reduction<T, Policy>>(query, rows, count, n, out);
+    }
+  }
+};
+
+}  // namespace detail
+
+/// The metrics, over every element type for which their function in distance.hpp is defined. Distances between doubles
+/// are kept as floats by an index.
 namespace metrics {
 
-/// Squared Euclidean distance, of floats or, exactly, of bytes (up to 66,051 of them).
-struct l2_squared {
-  template <class T>
-  static constexpr std::size_t max_dimension =
-      std::is_same_v<T, std::uint8_t> ? 66'051 : detail::max_dimension;
-
-  template <class T>
-  requires std::same_as<T, float> || std::same_as<T, std::uint8_t>
-  auto operator()(std::span<const T> a, std::span<const T> b) const noexcept {
-    return alidade::l2_squared(a, b);
-  }
-
-  template <class T, class D>
-  void many(const T* query, const T* const* rows, std::size_t count, std::size_t n, D* out) const noexcept {
-    detail::reduce_many<detail::squared_difference_step>(query, rows, count, n, out);
-  }
-};
+/// Squared Euclidean distance.
+struct l2_squared : detail::reduction_metric<detail::l2_squared_of, fast_policy> {};
 
 /// Negative inner product, so that the largest product comes first. Of bytes it is an exact std::int32_t, right up to
-/// dimension 33,025 (255 * 255 * 33,025 < 2^31).
-struct inner_product {
+/// dimension 33,025 of unsigned ones (255 * 255 * 33,025 < 2^31) and 131,071 of signed ones.
+struct inner_product : detail::reduction_metric<detail::inner_product_of, fast_policy, true> {
   using pruning_metric = l2_squared;
-
-  template <class T>
-  static constexpr std::size_t max_dimension =
-      std::is_same_v<T, std::uint8_t> ? 33'025 : detail::max_dimension;
-
-  template <class T>
-  requires std::same_as<T, float> || std::same_as<T, std::uint8_t>
-  auto operator()(std::span<const T> a, std::span<const T> b) const noexcept {
-    if constexpr (std::same_as<T, float>) {
-      return -alidade::inner_product(a, b);
-    } else {
-      return -static_cast<std::int32_t>(alidade::inner_product(a, b));
-    }
-  }
-
-  template <class T, class D>
-  void many(const T* query, const T* const* rows, std::size_t count, std::size_t n, D* out) const noexcept {
-    if constexpr (std::same_as<T, float>) {
-      detail::reduce_many<detail::product_step>(query, rows, count, n, out);
-      // Products of both signs that overflow have no sum: such rows are as far as can be.
-      for (std::size_t j = 0; j < count; ++j) out[j] = detail::nan_to_infinity(-out[j]);
-    } else {
-      for (std::size_t j = 0; j < count; ++j) {
-        out[j] = -static_cast<D>(detail::reduce<detail::product_step>(query, rows[j], n));
-      }
-    }
-  }
 };
 
-/// Cosine distance, 1 - cos, in [0, 2]. An index stores vectors divided by their norms, so a distance costs as much as
-/// an inner product; a vector of norm zero is refused.
-struct cosine {
-  float operator()(std::span<const float> a, std::span<const float> b) const noexcept {
-    return alidade::cosine(a, b);
-  }
+/// Cosine distance, 1 - cos, in [0, 2]. An index stores floats and doubles divided by their norms, so a distance costs as
+/// much as an inner product; other types are stored as they are. A vector of norm zero is refused.
+struct cosine : detail::cosine_metric<fast_policy> {};
 
-  bool prepare(std::span<const float> in, std::span<float> out) const noexcept {
-    double sum = 0;
-    for (const float x : in) sum += static_cast<double>(x) * x;
-    if (!(sum > 0)) return false;
-    const double scale = 1.0 / std::sqrt(sum);
-    for (std::size_t i = 0; i < in.size(); ++i) out[i] = static_cast<float>(in[i] * scale);
-    return true;
-  }
+/// Manhattan distance.
+struct l1 : detail::reduction_metric<detail::l1_of, fast_policy> {};
 
-  void many(const float* query, const float* const* rows, std::size_t count, std::size_t n,
-            float* out) const noexcept {
-    detail::reduce_many<detail::product_step>(query, rows, count, n, out);
-    for (std::size_t j = 0; j < count; ++j) out[j] = std::clamp(1.0f - out[j], 0.0f, 2.0f);
-  }
+/// Chebyshev distance.
+struct chebyshev : detail::reduction_metric<detail::chebyshev_of, fast_policy> {};
+
+/// Hamming distance of packed bits; dimensions count bytes.
+struct hamming : detail::reduction_metric<detail::hamming_of, fast_policy> {};
+
+/// Jaccard distance of packed bits; dimensions count bytes.
+struct jaccard : detail::reduction_metric<detail::jaccard_of, fast_policy> {};
+
+/// A metric whose distances are the same, bit for bit, on every architecture (reproducible_policy), and so is a graph that
+/// is built with it. Those that are not here always are.
+template <class Metric>
+struct reproducible;
+
+template <>
+struct reproducible<l2_squared> : detail::reduction_metric<detail::l2_squared_of, reproducible_policy> {};
+template <>
+struct reproducible<inner_product>
+    : detail::reduction_metric<detail::inner_product_of, reproducible_policy, true> {
+  using pruning_metric = reproducible<l2_squared>;
 };
+template <>
+struct reproducible<cosine> : detail::cosine_metric<reproducible_policy> {};
+template <>
+struct reproducible<l1> : detail::reduction_metric<detail::l1_of, reproducible_policy> {};
 
 }  // namespace metrics
 

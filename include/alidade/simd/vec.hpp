@@ -2,6 +2,7 @@
 
 #include <concepts>
 #include <cstddef>
+#include <cstdint>
 
 #include <alidade/config/namespace.hpp>
 #include <alidade/simd/vec_scalar.hpp>
@@ -16,36 +17,73 @@ namespace alidade {
 inline namespace ALIDADE_ABI_NAMESPACE {
 namespace simd {
 
-/// What kernels ask of a vector of floats. A kernel is written once, over this.
+/// What kernels ask of a vector of floats or doubles. A kernel is written once, over this.
 ///
-/// - `V::lanes`: how many floats it holds; `V::registers`: how many such vectors the processor holds;
-/// - `V::load(p)`: `lanes` floats from any address; `V::load_partial(p, count)`: count < lanes of them, never touching
-///   memory past p + count, the other lanes zero;
-/// - `multiply_add(a, b, c)`: a * b + c, fused where the architecture can;
-/// - `reduce_add(v)`: the sum of the lanes.
+/// - `V::lanes`: how many numbers it holds; `V::registers`: how many such vectors the processor holds;
+/// - `V::load(p)`: `lanes` numbers from any address; `V::load_partial(p, count)`: count < lanes of them, never touching
+///   memory past p + count, the other lanes zero. Vectors of floats load f16 and bf16 too, widened exactly;
+/// - `store(p, v)`, `store_partial(p, count, v)`: likewise;
+/// - `multiply_add(a, b, c)`: a * b + c, fused where the architecture can; `rounded(a * b) + c` is fused nowhere;
+/// - `min`, `max`: of either operand, unspecified which, where one is NaN or both are zeros;
+/// - comparisons give a `V::mask`, for `&`, `|`, `!`, `any`, `select(mask, a, b)` and `bits` (bit i for lane i);
+/// - `scale_by_power_of_two(a, n)`: a * 2^n for integral n, -126 .. 127 (double: -1022 .. 1023);
+/// - `reduce_add(v)`: the sum of the lanes by halves: lane i with lane i + lanes / 2 and so on, on every architecture.
 template <class V>
-concept float_vector = requires(V v, const float* p, std::size_t count) {
+concept real_vector = requires(V v, typename V::value_type* out, const typename V::value_type* p,
+                               std::size_t count, typename V::mask m) {
   { V::lanes } -> std::convertible_to<std::size_t>;
   { V::registers } -> std::convertible_to<std::size_t>;
   { V::zero() } -> std::same_as<V>;
+  { V::broadcast(*p) } -> std::same_as<V>;
   { V::load(p) } -> std::same_as<V>;
   { V::load_partial(p, count) } -> std::same_as<V>;
+  store(out, v);
+  store_partial(out, count, v);
   { v + v } -> std::same_as<V>;
   { v - v } -> std::same_as<V>;
+  { v* v } -> std::same_as<V>;
+  { v / v } -> std::same_as<V>;
   { multiply_add(v, v, v) } -> std::same_as<V>;
-  { reduce_add(v) } -> std::same_as<float>;
+  { rounded(v) } -> std::same_as<V>;
+  { abs(v) } -> std::same_as<V>;
+  { min(v, v) } -> std::same_as<V>;
+  { max(v, v) } -> std::same_as<V>;
+  { sqrt(v) } -> std::same_as<V>;
+  { v < v } -> std::same_as<typename V::mask>;
+  { v <= v } -> std::same_as<typename V::mask>;
+  { v == v } -> std::same_as<typename V::mask>;
+  { v != v } -> std::same_as<typename V::mask>;
+  { m& m } -> std::same_as<typename V::mask>;
+  { m | m } -> std::same_as<typename V::mask>;
+  { !m } -> std::same_as<typename V::mask>;
+  { any(m) } -> std::same_as<bool>;
+  { bits(m) } -> std::same_as<std::uint32_t>;
+  { select(m, v, v) } -> std::same_as<V>;
+  { scale_by_power_of_two(v, v) } -> std::same_as<V>;
+  { reduce_add(v) } -> std::same_as<typename V::value_type>;
+  { reduce_min(v) } -> std::same_as<typename V::value_type>;
+  { reduce_max(v) } -> std::same_as<typename V::value_type>;
 };
 
+using f32_scalar = vec_scalar<float>;
+using f64_scalar = vec_scalar<double>;
+
 #if ALIDADE_ARCH_ID == ALIDADE_ARCH_ID_wasm_simd128
-using f32 = f32_wasm;
+using f32 = vec_wasm<float>;
+using f64 = vec_wasm<double>;
+#elif ALIDADE_ARCH_ID == ALIDADE_ARCH_ID_neon  // 32-bit NEON has no vectors of doubles
+using f32 = vec_xsimd<float>;
+using f64 = f64_scalar;
 #elif ALIDADE_ARCH_ID != ALIDADE_ARCH_ID_scalar
-using f32 = f32_xsimd;
+using f32 = vec_xsimd<float>;
+using f64 = vec_xsimd<double>;
 #else
 using f32 = f32_scalar;
+using f64 = f64_scalar;
 #endif
 
-static_assert(float_vector<f32_scalar>);
-static_assert(float_vector<f32>);
+static_assert(real_vector<f32_scalar> && real_vector<f64_scalar>);
+static_assert(real_vector<f32> && real_vector<f64>);
 
 }  // namespace simd
 }  // namespace ALIDADE_ABI_NAMESPACE

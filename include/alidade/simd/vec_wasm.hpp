@@ -3,35 +3,171 @@
 #include <wasm_simd128.h>
 
 #include <cstddef>
+#include <cstdint>
 
 #include <alidade/config/compiler.hpp>
 #include <alidade/config/namespace.hpp>
+#include <alidade/core/half.hpp>
+#include <alidade/simd/ops/half.hpp>
 
 namespace alidade {
 inline namespace ALIDADE_ABI_NAMESPACE {
 namespace simd {
 
 /// The vector abstraction over WebAssembly's 128-bit SIMD, which has no fused multiply-add.
-struct f32_wasm {
+template <class T>
+struct vec_wasm;
+
+template <>
+struct vec_wasm<float> {
+  using value_type = float;
   static constexpr std::size_t lanes = 4;
   static constexpr std::size_t registers = 16;  // of the x86 processors that most engines compile for
   v128_t value;
 
-  static f32_wasm zero() noexcept { return {wasm_f32x4_splat(0.0f)}; }
-  static f32_wasm load(const float* p) noexcept { return {wasm_v128_load(p)}; }
-  static f32_wasm load_partial(const float* p, std::size_t count) noexcept {
+  struct mask {
+    v128_t value;
+    friend mask operator&(mask a, mask b) noexcept { return {wasm_v128_and(a.value, b.value)}; }
+    friend mask operator|(mask a, mask b) noexcept { return {wasm_v128_or(a.value, b.value)}; }
+    friend mask operator!(mask a) noexcept { return {wasm_v128_not(a.value)}; }
+    friend bool any(mask a) noexcept { return wasm_v128_any_true(a.value); }
+    friend std::uint32_t bits(mask a) noexcept {
+      return static_cast<std::uint32_t>(wasm_i32x4_bitmask(a.value));
+    }
+    friend vec_wasm select(mask m, vec_wasm a, vec_wasm b) noexcept {
+      return {wasm_v128_bitselect(a.value, b.value, m.value)};
+    }
+  };
+  static mask no_lanes() noexcept { return {wasm_i32x4_splat(0)}; }
+
+  static vec_wasm zero() noexcept { return {wasm_f32x4_splat(0.0f)}; }
+  static vec_wasm broadcast(float x) noexcept { return {wasm_f32x4_splat(x)}; }
+  static vec_wasm load(const float* p) noexcept { return {wasm_v128_load(p)}; }
+  static vec_wasm load(const f16* p) noexcept { return {widen(p)}; }
+  static vec_wasm load(const bf16* p) noexcept { return {widen(p)}; }
+  static vec_wasm load_partial(const float* p, std::size_t count) noexcept {
     return {wasm_f32x4_make(count > 0 ? p[0] : 0.0f, count > 1 ? p[1] : 0.0f, count > 2 ? p[2] : 0.0f,
                             count > 3 ? p[3] : 0.0f)};
   }
+  static vec_wasm load_partial(const f16* p, std::size_t count) noexcept { return {widen_partial(p, count)}; }
+  static vec_wasm load_partial(const bf16* p, std::size_t count) noexcept {
+    return {widen_partial(p, count)};
+  }
+  friend void store(float* p, vec_wasm a) noexcept { wasm_v128_store(p, a.value); }
+  friend void store_partial(float* p, std::size_t count, vec_wasm a) noexcept {
+    if (count > 0) p[0] = wasm_f32x4_extract_lane(a.value, 0);
+    if (count > 1) p[1] = wasm_f32x4_extract_lane(a.value, 1);
+    if (count > 2) p[2] = wasm_f32x4_extract_lane(a.value, 2);
+    if (count > 3) p[3] = wasm_f32x4_extract_lane(a.value, 3);
+  }
 
-  friend f32_wasm operator+(f32_wasm a, f32_wasm b) noexcept { return {wasm_f32x4_add(a.value, b.value)}; }
-  friend f32_wasm operator-(f32_wasm a, f32_wasm b) noexcept { return {wasm_f32x4_sub(a.value, b.value)}; }
-  friend f32_wasm multiply_add(f32_wasm a, f32_wasm b, f32_wasm c) noexcept {
+  friend vec_wasm operator+(vec_wasm a, vec_wasm b) noexcept { return {wasm_f32x4_add(a.value, b.value)}; }
+  friend vec_wasm operator-(vec_wasm a, vec_wasm b) noexcept { return {wasm_f32x4_sub(a.value, b.value)}; }
+  friend vec_wasm operator*(vec_wasm a, vec_wasm b) noexcept { return {wasm_f32x4_mul(a.value, b.value)}; }
+  friend vec_wasm operator/(vec_wasm a, vec_wasm b) noexcept { return {wasm_f32x4_div(a.value, b.value)}; }
+  friend vec_wasm multiply_add(vec_wasm a, vec_wasm b, vec_wasm c) noexcept {
     return {wasm_f32x4_add(wasm_f32x4_mul(a.value, b.value), c.value)};
   }
-  friend float reduce_add(f32_wasm a) noexcept {
-    const v128_t halves = wasm_f32x4_add(a.value, wasm_i32x4_shuffle(a.value, a.value, 2, 3, 0, 1));
-    return wasm_f32x4_extract_lane(halves, 0) + wasm_f32x4_extract_lane(halves, 1);
+  friend vec_wasm rounded(vec_wasm a) noexcept { return a; }
+  friend vec_wasm abs(vec_wasm a) noexcept { return {wasm_f32x4_abs(a.value)}; }
+  // These two are one instruction on x86; wasm_f32x4_min takes care of NaN and -0 with several.
+  friend vec_wasm min(vec_wasm a, vec_wasm b) noexcept { return {wasm_f32x4_pmin(b.value, a.value)}; }
+  friend vec_wasm max(vec_wasm a, vec_wasm b) noexcept { return {wasm_f32x4_pmax(b.value, a.value)}; }
+  friend vec_wasm sqrt(vec_wasm a) noexcept { return {wasm_f32x4_sqrt(a.value)}; }
+  friend mask operator<(vec_wasm a, vec_wasm b) noexcept { return {wasm_f32x4_lt(a.value, b.value)}; }
+  friend mask operator<=(vec_wasm a, vec_wasm b) noexcept { return {wasm_f32x4_le(a.value, b.value)}; }
+  friend mask operator==(vec_wasm a, vec_wasm b) noexcept { return {wasm_f32x4_eq(a.value, b.value)}; }
+  friend mask operator!=(vec_wasm a, vec_wasm b) noexcept { return {wasm_f32x4_ne(a.value, b.value)}; }
+
+  friend vec_wasm scale_by_power_of_two(vec_wasm a, vec_wasm n) noexcept {
+    const v128_t biased = wasm_f32x4_add(n.value, wasm_f32x4_splat(12582912.0f + 127.0f));
+    return {wasm_f32x4_mul(a.value, wasm_i32x4_shl(biased, 23))};
+  }
+
+  friend float reduce_add(vec_wasm a) noexcept {
+    return first_two(a + upper(a), [](float x, float y) { return x + y; });
+  }
+  friend float reduce_min(vec_wasm a) noexcept {
+    return first_two(min(a, upper(a)), [](float x, float y) { return y < x ? y : x; });
+  }
+  friend float reduce_max(vec_wasm a) noexcept {
+    return first_two(max(a, upper(a)), [](float x, float y) { return x < y ? y : x; });
+  }
+
+ private:
+  static vec_wasm upper(vec_wasm a) noexcept { return {wasm_i32x4_shuffle(a.value, a.value, 2, 3, 0, 1)}; }
+  template <class Operation>
+  static float first_two(vec_wasm a, Operation operation) noexcept {
+    return operation(wasm_f32x4_extract_lane(a.value, 0), wasm_f32x4_extract_lane(a.value, 1));
+  }
+};
+
+template <>
+struct vec_wasm<double> {
+  using value_type = double;
+  static constexpr std::size_t lanes = 2;
+  static constexpr std::size_t registers = 16;
+  v128_t value;
+
+  struct mask {
+    v128_t value;
+    friend mask operator&(mask a, mask b) noexcept { return {wasm_v128_and(a.value, b.value)}; }
+    friend mask operator|(mask a, mask b) noexcept { return {wasm_v128_or(a.value, b.value)}; }
+    friend mask operator!(mask a) noexcept { return {wasm_v128_not(a.value)}; }
+    friend bool any(mask a) noexcept { return wasm_v128_any_true(a.value); }
+    friend std::uint32_t bits(mask a) noexcept {
+      return static_cast<std::uint32_t>(wasm_i64x2_bitmask(a.value));
+    }
+    friend vec_wasm select(mask m, vec_wasm a, vec_wasm b) noexcept {
+      return {wasm_v128_bitselect(a.value, b.value, m.value)};
+    }
+  };
+  static mask no_lanes() noexcept { return {wasm_i32x4_splat(0)}; }
+
+  static vec_wasm zero() noexcept { return {wasm_f64x2_splat(0.0)}; }
+  static vec_wasm broadcast(double x) noexcept { return {wasm_f64x2_splat(x)}; }
+  static vec_wasm load(const double* p) noexcept { return {wasm_v128_load(p)}; }
+  static vec_wasm load_partial(const double* p, std::size_t count) noexcept {
+    return {wasm_f64x2_make(count > 0 ? p[0] : 0.0, count > 1 ? p[1] : 0.0)};
+  }
+  friend void store(double* p, vec_wasm a) noexcept { wasm_v128_store(p, a.value); }
+  friend void store_partial(double* p, std::size_t count, vec_wasm a) noexcept {
+    if (count > 0) p[0] = wasm_f64x2_extract_lane(a.value, 0);
+    if (count > 1) p[1] = wasm_f64x2_extract_lane(a.value, 1);
+  }
+
+  friend vec_wasm operator+(vec_wasm a, vec_wasm b) noexcept { return {wasm_f64x2_add(a.value, b.value)}; }
+  friend vec_wasm operator-(vec_wasm a, vec_wasm b) noexcept { return {wasm_f64x2_sub(a.value, b.value)}; }
+  friend vec_wasm operator*(vec_wasm a, vec_wasm b) noexcept { return {wasm_f64x2_mul(a.value, b.value)}; }
+  friend vec_wasm operator/(vec_wasm a, vec_wasm b) noexcept { return {wasm_f64x2_div(a.value, b.value)}; }
+  friend vec_wasm multiply_add(vec_wasm a, vec_wasm b, vec_wasm c) noexcept {
+    return {wasm_f64x2_add(wasm_f64x2_mul(a.value, b.value), c.value)};
+  }
+  friend vec_wasm rounded(vec_wasm a) noexcept { return a; }
+  friend vec_wasm abs(vec_wasm a) noexcept { return {wasm_f64x2_abs(a.value)}; }
+  friend vec_wasm min(vec_wasm a, vec_wasm b) noexcept { return {wasm_f64x2_pmin(b.value, a.value)}; }
+  friend vec_wasm max(vec_wasm a, vec_wasm b) noexcept { return {wasm_f64x2_pmax(b.value, a.value)}; }
+  friend vec_wasm sqrt(vec_wasm a) noexcept { return {wasm_f64x2_sqrt(a.value)}; }
+  friend mask operator<(vec_wasm a, vec_wasm b) noexcept { return {wasm_f64x2_lt(a.value, b.value)}; }
+  friend mask operator<=(vec_wasm a, vec_wasm b) noexcept { return {wasm_f64x2_le(a.value, b.value)}; }
+  friend mask operator==(vec_wasm a, vec_wasm b) noexcept { return {wasm_f64x2_eq(a.value, b.value)}; }
+  friend mask operator!=(vec_wasm a, vec_wasm b) noexcept { return {wasm_f64x2_ne(a.value, b.value)}; }
+
+  friend vec_wasm scale_by_power_of_two(vec_wasm a, vec_wasm n) noexcept {
+    const v128_t biased = wasm_f64x2_add(n.value, wasm_f64x2_splat(6755399441055744.0 + 1023.0));
+    return {wasm_f64x2_mul(a.value, wasm_i64x2_shl(biased, 52))};
+  }
+
+  friend double reduce_add(vec_wasm a) noexcept {
+    return wasm_f64x2_extract_lane(a.value, 0) + wasm_f64x2_extract_lane(a.value, 1);
+  }
+  friend double reduce_min(vec_wasm a) noexcept {
+    const double x = wasm_f64x2_extract_lane(a.value, 0), y = wasm_f64x2_extract_lane(a.value, 1);
+    return y < x ? y : x;
+  }
+  friend double reduce_max(vec_wasm a) noexcept {
+    const double x = wasm_f64x2_extract_lane(a.value, 0), y = wasm_f64x2_extract_lane(a.value, 1);
+    return x < y ? y : x;
   }
 };
 

@@ -5,12 +5,17 @@
 #endif
 
 #include <cstddef>
+#include <cstdint>
 #include <cstring>
 
 #include <xsimd/xsimd.hpp>
 
 #include <alidade/config/compiler.hpp>
 #include <alidade/config/namespace.hpp>
+#include <alidade/core/bits.hpp>
+#include <alidade/core/half.hpp>
+#include <alidade/simd/ops/half.hpp>
+#include <alidade/simd/ops/lanes.hpp>
 
 namespace alidade {
 inline namespace ALIDADE_ABI_NAMESPACE {
@@ -31,9 +36,12 @@ using xsimd_arch = xsimd::neon;
 #endif
 
 /// The vector abstraction over xsimd's batch of the chosen architecture. What xsimd 8.1 lacks or spells differently in
-/// later versions (masked loads, sums across lanes) is done with the architecture's own instructions.
-struct f32_xsimd {
-  using batch = xsimd::batch<float, xsimd_arch>;
+/// later versions (masked loads, sums across lanes, the bits of a mask) is done with the architecture's own instructions.
+template <class T>
+struct vec_xsimd {
+  using value_type = T;
+  using batch = xsimd::batch<T, xsimd_arch>;
+  using native = typename batch::register_type;
   static constexpr std::size_t lanes = batch::size;
 #if ALIDADE_ARCH_ID == ALIDADE_ARCH_ID_avx512 || ALIDADE_ARCH_ID == ALIDADE_ARCH_ID_neon64
   static constexpr std::size_t registers = 32;
@@ -42,59 +50,162 @@ struct f32_xsimd {
 #endif
   batch value;
 
-  static ALIDADE_FORCE_INLINE f32_xsimd zero() noexcept { return {batch(0.0f)}; }
-  static ALIDADE_FORCE_INLINE f32_xsimd load(const float* p) noexcept { return {batch::load_unaligned(p)}; }
+  struct mask {
+    xsimd::batch_bool<T, xsimd_arch> value;
+    friend ALIDADE_FORCE_INLINE mask operator&(mask a, mask b) noexcept { return {a.value & b.value}; }
+    friend ALIDADE_FORCE_INLINE mask operator|(mask a, mask b) noexcept { return {a.value | b.value}; }
+    friend ALIDADE_FORCE_INLINE mask operator!(mask a) noexcept { return {!a.value}; }
+    friend ALIDADE_FORCE_INLINE bool any(mask a) noexcept { return xsimd::any(a.value); }
+    friend ALIDADE_FORCE_INLINE std::uint32_t bits(mask a) noexcept { return lane_bits<T>(a.value.data); }
+    friend ALIDADE_FORCE_INLINE vec_xsimd select(mask m, vec_xsimd a, vec_xsimd b) noexcept {
+      return {xsimd::select(m.value, a.value, b.value)};
+    }
+  };
+  static ALIDADE_FORCE_INLINE mask no_lanes() noexcept { return {xsimd::batch_bool<T, xsimd_arch>(false)}; }
 
-  static ALIDADE_FORCE_INLINE f32_xsimd load_partial(const float* p, std::size_t count) noexcept {
+  static ALIDADE_FORCE_INLINE vec_xsimd zero() noexcept { return {batch(T(0))}; }
+  static ALIDADE_FORCE_INLINE vec_xsimd broadcast(T x) noexcept { return {batch(x)}; }
+  static ALIDADE_FORCE_INLINE vec_xsimd load(const T* p) noexcept { return {batch::load_unaligned(p)}; }
+  static ALIDADE_FORCE_INLINE vec_xsimd load(const f16* p) noexcept { return {batch(widen(p))}; }
+  static ALIDADE_FORCE_INLINE vec_xsimd load(const bf16* p) noexcept { return {batch(widen(p))}; }
+
+  static ALIDADE_FORCE_INLINE vec_xsimd load_partial(const T* p, std::size_t count) noexcept {
 #if ALIDADE_ARCH_ID == ALIDADE_ARCH_ID_avx512
-    return {batch(_mm512_maskz_loadu_ps(static_cast<__mmask16>((1u << count) - 1u), p))};
+    const unsigned present = (1u << count) - 1u;
+    if constexpr (sizeof(T) == 4) {
+      return {batch(detail::bit_cast<native>(_mm512_maskz_loadu_epi32(static_cast<__mmask16>(present), p)))};
+    } else {
+      return {batch(detail::bit_cast<native>(_mm512_maskz_loadu_epi64(static_cast<__mmask8>(present), p)))};
+    }
 #elif ALIDADE_ARCH_ID == ALIDADE_ARCH_ID_avx2
-    const __m256i lane = _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7);
-    return {
-        batch(_mm256_maskload_ps(p, _mm256_cmpgt_epi32(_mm256_set1_epi32(static_cast<int>(count)), lane)))};
+    if constexpr (sizeof(T) == 4) {
+      const __m256i lane = _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7);
+      const __m256i present = _mm256_cmpgt_epi32(_mm256_set1_epi32(static_cast<int>(count)), lane);
+      return {
+          batch(detail::bit_cast<native>(_mm256_maskload_epi32(reinterpret_cast<const int*>(p), present)))};
+    } else {
+      const __m256i lane = _mm256_setr_epi64x(0, 1, 2, 3);
+      const __m256i present = _mm256_cmpgt_epi64(_mm256_set1_epi64x(static_cast<long long>(count)), lane);
+      return {batch(
+          detail::bit_cast<native>(_mm256_maskload_epi64(reinterpret_cast<const long long*>(p), present)))};
+    }
 #else
-    alignas(64) float padded[lanes] = {};
-    std::memcpy(padded, p, count * sizeof(float));
-    return {batch::load_aligned(padded)};
+    if constexpr (lanes == 4) {
+      return {batch{count > 0 ? p[0] : T(0), count > 1 ? p[1] : T(0), count > 2 ? p[2] : T(0),
+                    count > 3 ? p[3] : T(0)}};
+    } else {
+      return {batch{count > 0 ? p[0] : T(0), count > 1 ? p[1] : T(0)}};
+    }
+#endif
+  }
+  static ALIDADE_FORCE_INLINE vec_xsimd load_partial(const f16* p, std::size_t count) noexcept {
+    return {batch(widen_partial(p, count))};
+  }
+  static ALIDADE_FORCE_INLINE vec_xsimd load_partial(const bf16* p, std::size_t count) noexcept {
+    return {batch(widen_partial(p, count))};
+  }
+
+  friend ALIDADE_FORCE_INLINE void store(T* p, vec_xsimd a) noexcept { a.value.store_unaligned(p); }
+  friend ALIDADE_FORCE_INLINE void store_partial(T* p, std::size_t count, vec_xsimd a) noexcept {
+#if ALIDADE_ARCH_ID == ALIDADE_ARCH_ID_avx512
+    const unsigned present = (1u << count) - 1u;
+    const native v = a.value;
+    if constexpr (sizeof(T) == 4) {
+      _mm512_mask_storeu_epi32(p, static_cast<__mmask16>(present), detail::bit_cast<__m512i>(v));
+    } else {
+      _mm512_mask_storeu_epi64(p, static_cast<__mmask8>(present), detail::bit_cast<__m512i>(v));
+    }
+#else
+    alignas(64) T whole[lanes];
+    a.value.store_aligned(whole);
+    for (std::size_t i = 0; i < count; ++i) p[i] = whole[i];
 #endif
   }
 
-  friend ALIDADE_FORCE_INLINE f32_xsimd operator+(f32_xsimd a, f32_xsimd b) noexcept {
+  friend ALIDADE_FORCE_INLINE vec_xsimd operator+(vec_xsimd a, vec_xsimd b) noexcept {
     return {a.value + b.value};
   }
-  friend ALIDADE_FORCE_INLINE f32_xsimd operator-(f32_xsimd a, f32_xsimd b) noexcept {
+  friend ALIDADE_FORCE_INLINE vec_xsimd operator-(vec_xsimd a, vec_xsimd b) noexcept {
     return {a.value - b.value};
   }
-
-  friend ALIDADE_FORCE_INLINE f32_xsimd multiply_add(f32_xsimd a, f32_xsimd b, f32_xsimd c) noexcept {
+  friend ALIDADE_FORCE_INLINE vec_xsimd operator*(vec_xsimd a, vec_xsimd b) noexcept {
+    return {a.value * b.value};
+  }
+  friend ALIDADE_FORCE_INLINE vec_xsimd operator/(vec_xsimd a, vec_xsimd b) noexcept {
+    return {a.value / b.value};
+  }
+  friend ALIDADE_FORCE_INLINE vec_xsimd multiply_add(vec_xsimd a, vec_xsimd b, vec_xsimd c) noexcept {
     return {xsimd::fma(a.value, b.value, c.value)};
   }
+  friend ALIDADE_FORCE_INLINE vec_xsimd rounded(vec_xsimd a) noexcept {
+    native v = a.value;
+    ALIDADE_ROUND_SIMD(v);
+    return {batch(v)};
+  }
+  friend ALIDADE_FORCE_INLINE vec_xsimd abs(vec_xsimd a) noexcept { return {xsimd::abs(a.value)}; }
+  friend ALIDADE_FORCE_INLINE vec_xsimd min(vec_xsimd a, vec_xsimd b) noexcept {
+    return {xsimd::min(a.value, b.value)};
+  }
+  friend ALIDADE_FORCE_INLINE vec_xsimd max(vec_xsimd a, vec_xsimd b) noexcept {
+    return {xsimd::max(a.value, b.value)};
+  }
+  friend ALIDADE_FORCE_INLINE vec_xsimd sqrt(vec_xsimd a) noexcept { return {xsimd::sqrt(a.value)}; }
+  friend ALIDADE_FORCE_INLINE mask operator<(vec_xsimd a, vec_xsimd b) noexcept {
+    return {a.value < b.value};
+  }
+  friend ALIDADE_FORCE_INLINE mask operator<=(vec_xsimd a, vec_xsimd b) noexcept {
+    return {a.value <= b.value};
+  }
+  friend ALIDADE_FORCE_INLINE mask operator==(vec_xsimd a, vec_xsimd b) noexcept {
+    return {a.value == b.value};
+  }
+  // xsimd 8.1 has NaN equal to NaN on AVX.
+  friend ALIDADE_FORCE_INLINE mask operator!=(vec_xsimd a, vec_xsimd b) noexcept {
+    return {!(a.value == b.value)};
+  }
 
-  friend ALIDADE_FORCE_INLINE float reduce_add(f32_xsimd a) noexcept {
-#if ALIDADE_ARCH_ID == ALIDADE_ARCH_ID_avx512
-    const __m512 v = a.value;
-    const __m256 v8 = _mm256_add_ps(_mm512_castps512_ps256(v), _mm512_extractf32x8_ps(v, 1));
-    return reduce_add128(_mm_add_ps(_mm256_castps256_ps128(v8), _mm256_extractf128_ps(v8, 1)));
-#elif ALIDADE_ARCH_ID == ALIDADE_ARCH_ID_avx2
-    const __m256 v8 = a.value;
-    return reduce_add128(_mm_add_ps(_mm256_castps256_ps128(v8), _mm256_extractf128_ps(v8, 1)));
-#elif ALIDADE_ARCH_ID == ALIDADE_ARCH_ID_sse2 || ALIDADE_ARCH_ID == ALIDADE_ARCH_ID_sse4_1
-    return reduce_add128(a.value);
-#elif ALIDADE_ARCH_ID == ALIDADE_ARCH_ID_neon64
-    return vaddvq_f32(a.value);
-#else
-    const float32x2_t halves = vadd_f32(vget_low_f32(a.value), vget_high_f32(a.value));
-    return vget_lane_f32(vpadd_f32(halves, halves), 0);
-#endif
+  // n + 1.5 * 2^23 has n's two's complement in its lowest bits (of a double: 2^52); with the bias they are an exponent.
+  friend ALIDADE_FORCE_INLINE vec_xsimd scale_by_power_of_two(vec_xsimd a, vec_xsimd n) noexcept {
+    if constexpr (sizeof(T) == 4) {
+      using integers = xsimd::batch<std::int32_t, xsimd_arch>;
+      const integers exponent = detail::bit_cast<integers>(n.value + batch(12582912.0f + 127.0f)) << 23;
+      return {a.value * detail::bit_cast<batch>(exponent)};
+    } else {
+      using integers = xsimd::batch<std::int64_t, xsimd_arch>;
+      const integers exponent = detail::bit_cast<integers>(n.value + batch(6755399441055744.0 + 1023.0))
+                                << 52;
+      return {a.value * detail::bit_cast<batch>(exponent)};
+    }
+  }
+
+  // By halves: lane i with lane i + lanes / 2, and so on. Every architecture sums a register in this order.
+  friend ALIDADE_FORCE_INLINE T reduce_add(vec_xsimd a) noexcept {
+    return fold(a, [](vec_xsimd x, vec_xsimd y) { return x + y; });
+  }
+  friend ALIDADE_FORCE_INLINE T reduce_min(vec_xsimd a) noexcept {
+    return fold(a, [](vec_xsimd x, vec_xsimd y) { return min(x, y); });
+  }
+  friend ALIDADE_FORCE_INLINE T reduce_max(vec_xsimd a) noexcept {
+    return fold(a, [](vec_xsimd x, vec_xsimd y) { return max(x, y); });
   }
 
  private:
-#if defined(__SSE2__) || defined(_M_X64)
-  static ALIDADE_FORCE_INLINE float reduce_add128(__m128 v) noexcept {
-    const __m128 pairs = _mm_add_ps(v, _mm_movehl_ps(v, v));
-    return _mm_cvtss_f32(_mm_add_ss(pairs, _mm_shuffle_ps(pairs, pairs, 1)));
+  template <std::size_t Bytes>
+  ALIDADE_FORCE_INLINE vec_xsimd swapped() const noexcept {
+    const native v = value;
+    return {batch(swap_groups<Bytes>(v))};
   }
-#endif
+
+  template <class Operation>
+  static ALIDADE_FORCE_INLINE T fold(vec_xsimd a, Operation operation) noexcept {
+    constexpr std::size_t bytes = lanes * sizeof(T);
+    if constexpr (bytes >= 64) a = operation(a, a.template swapped<32>());
+    if constexpr (bytes >= 32) a = operation(a, a.template swapped<16>());
+    a = operation(a, a.template swapped<8>());
+    if constexpr (sizeof(T) == 4) a = operation(a, a.template swapped<4>());
+    const native v = a.value;
+    return first_lane<T>(v);
+  }
 };
 
 }  // namespace simd

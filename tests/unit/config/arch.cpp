@@ -3,7 +3,7 @@
 #include <string>
 
 #include <alidade/config/namespace.hpp>
-#include <alidade/simd/ops/u8.hpp>
+#include <alidade/simd/ops/bytes.hpp>
 #include <alidade/simd/vec.hpp>
 
 TEST_CASE("the architecture is the one that this build was made for") {
@@ -17,6 +17,5 @@ TEST_CASE("the vector of floats has the width of the architecture's registers") 
   const std::string arch = alidade::arch_name();
   const std::size_t lanes = arch == "scalar" ? 1 : arch == "avx512" ? 16 : arch == "avx2" ? 8 : 4;
   CHECK(alidade::simd::f32::lanes == lanes);
-  const std::size_t block = arch == "scalar" ? 1 : arch == "avx512" ? 32 : 16;
-  CHECK(alidade::simd::u8_sum_native::block == block);
+  CHECK(alidade::simd::byte_sums::bytes::size == (arch == "scalar" ? 1 : 4 * lanes));
 }

@@ -7,7 +7,12 @@
 
 #include <alidade/distance/distance.hpp>
 
+#include "../../oracle.hpp"
 #include "../../support.hpp"
+
+using alidade::bf16;
+using alidade::bits8;
+using alidade::f16;
 
 namespace {
 
@@ -23,137 +28,242 @@ struct placed {
   }
 };
 
-struct sums {
-  double l2 = 0, ip = 0, aa = 0, bb = 0, absolute_ip = 0;
-  template <class T>
-  sums(std::span<const T> a, std::span<const T> b) {
-    for (std::size_t i = 0; i < a.size(); ++i) {
-      const double x = a[i], y = b[i];
-      l2 += (x - y) * (x - y);
-      ip += x * y;
-      aa += x * x;
-      bb += y * y;
-      absolute_ip += std::abs(x * y);
-    }
-  }
-};
-
-/// The documented bound: (n / 4 + 8) eps * sum |term|, and a rounding of the result.
-double bound(std::size_t n, double absolute_sum) {
-  return (static_cast<double>(n) / 4 + 8) * 0x1p-24 * absolute_sum;
-}
-
-/// 1..300, and lengths about multiples of every register width.
+/// 0..300, and lengths about multiples of every register's lanes.
 std::vector<std::size_t> lengths() {
   std::vector<std::size_t> all;
   for (std::size_t n = 0; n <= 300; ++n) all.push_back(n);
-  for (std::size_t n : {383u, 384u, 511u, 513u, 768u, 784u, 1023u, 1026u, 1536u}) all.push_back(n);
+  for (std::size_t n : {383u, 384u, 511u, 513u, 514u, 768u, 784u, 1023u, 1026u, 1536u}) all.push_back(n);
   return all;
+}
+
+template <class T>
+inline constexpr double unit_roundoff = std::is_same_v<T, double> ? 0x1p-53 : 0x1p-24;
+
+/// The documented bound.
+template <class T>
+double bound(std::size_t n, double size_of_terms) {
+  return (static_cast<double>(n) / 4 + 8) * unit_roundoff<T> * size_of_terms;
+}
+
+template <class T>
+T convert(double x) {
+  if constexpr (sizeof(T) == 2) {
+    return T(static_cast<float>(x));
+  } else {
+    return static_cast<T>(x);
+  }
+}
+
+enum class values { uniform, of_all_sizes, nearly_equal };
+
+template <class T>
+std::pair<std::vector<T>, std::vector<T>> vectors_of(values kind, std::size_t n, test::random& r) {
+  auto a = r.vector<T>(n), b = r.vector<T>(n);
+  for (std::size_t i = 0; i < n; ++i) {
+    const double x = test::to_double(a[i]);
+    if (kind == values::of_all_sizes) {
+      a[i] = convert<T>(std::ldexp(x, static_cast<int>(r.below(20)) - 8));
+      b[i] = convert<T>(std::ldexp(test::to_double(b[i]), static_cast<int>(r.below(20)) - 8));
+    } else if (kind == values::nearly_equal) {
+      b[i] = convert<T>(x * (1 + 0.01 * r.uniform()));
+    }
+  }
+  return {a, b};
 }
 
 }  // namespace
 
-TEST_CASE("float distances stay within the documented bound at every length and misalignment") {
+TEST_CASE_TEMPLATE(
+    "distances of real numbers stay within the documented bound at every length and misalignment", T, float,
+    double, f16, bf16) {
   test::random r(1);
   for (const std::size_t n : lengths()) {
-    const auto x = r.vector<float>(n), y = r.vector<float>(n);
-    const sums exact{std::span<const float>(x), std::span<const float>(y)};
-    for (const std::size_t offset : {0u, 1u, 3u}) {
-      const placed<float> a(x, offset), b(y, offset + 1);
-      CHECK(std::abs(alidade::l2_squared(a.span, b.span) - exact.l2) <= bound(n, exact.l2));
-      CHECK(std::abs(alidade::inner_product(a.span, b.span) - exact.ip) <= bound(n, exact.absolute_ip));
-      const double cosine = n == 0 ? 1.0 : 1.0 - exact.ip / std::sqrt(exact.aa * exact.bb);
-      const double tolerance = 2 * bound(n, 1.0) + 0x1p-22;
-      CHECK(std::abs(alidade::cosine(a.span, b.span) - cosine) <= tolerance);
+    for (const values kind : {values::uniform, values::of_all_sizes, values::nearly_equal}) {
+      const auto [x, y] = vectors_of<T>(kind, n, r);
+      const test::exact exact{std::span<const T>(x), std::span<const T>(y)};
+      for (const std::size_t offset : {0u, 1u, 3u}) {
+        const placed<T> a(x, offset), b(y, offset + 1);
+        const auto check = [&](auto policy) {
+          CHECK(std::abs(alidade::l2_squared(policy, a.span, b.span) - exact.l2) <= bound<T>(n, exact.l2));
+          CHECK(std::abs(alidade::inner_product(policy, a.span, b.span) - exact.ip) <=
+                bound<T>(n, exact.ip_size));
+          CHECK(std::abs(alidade::l1(policy, a.span, b.span) - exact.l1) <= bound<T>(n, exact.l1));
+          CHECK(std::abs(alidade::cosine(policy, a.span, b.span) - exact.cosine) <=
+                2 * bound<T>(n, 1.0) + 4 * unit_roundoff<T>);
+        };
+        check(alidade::fast);
+        check(alidade::reproducible);
+        CHECK(std::abs(alidade::chebyshev(a.span, b.span) - exact.chebyshev) <=
+              2 * unit_roundoff<T> * exact.chebyshev);
+      }
     }
   }
 }
 
-TEST_CASE("byte distances are exact at every length and misalignment") {
+TEST_CASE_TEMPLATE("distances of bytes are exact at every length and misalignment", T, std::int8_t,
+                   std::uint8_t) {
   test::random r(2);
   for (const std::size_t n : lengths()) {
-    const auto x = r.vector<std::uint8_t>(n), y = r.vector<std::uint8_t>(n);
-    const sums exact{std::span<const std::uint8_t>(x), std::span<const std::uint8_t>(y)};
+    const auto x = r.vector<T>(n), y = r.vector<T>(n);
+    const test::exact exact{std::span<const T>(x), std::span<const T>(y)};
     for (const std::size_t offset : {0u, 1u, 7u}) {
-      const placed<std::uint8_t> a(x, offset), b(y, offset + 1);
-      CHECK(alidade::l2_squared(a.span, b.span) == static_cast<std::uint32_t>(exact.l2));
-      CHECK(alidade::inner_product(a.span, b.span) == static_cast<std::uint32_t>(exact.ip));
+      const placed<T> a(x, offset), b(y, offset + 1);
+      CHECK(static_cast<double>(alidade::l2_squared(a.span, b.span)) == exact.l2);
+      CHECK(static_cast<double>(alidade::inner_product(a.span, b.span)) == exact.ip);
+      CHECK(static_cast<double>(alidade::l1(a.span, b.span)) == exact.l1);
+      CHECK(static_cast<double>(alidade::chebyshev(a.span, b.span)) == exact.chebyshev);
+      CHECK(alidade::cosine(a.span, b.span) == doctest::Approx(exact.cosine).epsilon(1e-6));
+      CHECK(alidade::l2_squared(alidade::reproducible, a.span, b.span) ==
+            alidade::l2_squared(a.span, b.span));
     }
   }
 }
 
-TEST_CASE("byte distances are right up to the stated length") {
-  const std::vector<std::uint8_t> zero(66051, 0), full(66051, 255);
-  const std::uint32_t largest = 4294966275u;  // 255 * 255 * 66,051; one byte more would not fit
-  CHECK(alidade::l2_squared(std::span<const std::uint8_t>(zero), full) == largest);
-  CHECK(alidade::inner_product(std::span<const std::uint8_t>(full), full) == largest);
-}
-
-TEST_CASE("cosine at its edges") {
-  using span = std::span<const float>;
-  const std::vector<float> zero(5, 0.0f), x{1, 2, 3, 4, 5}, minus{-1, -2, -3, -4, -5};
-  CHECK(alidade::cosine(span(zero), span(x)) == 1.0f);
-  CHECK(alidade::cosine(span(zero), span(zero)) == 1.0f);
-  CHECK(alidade::cosine(span{}, span{}) == 1.0f);
-  CHECK(alidade::cosine(span(x), span(x)) == doctest::Approx(0.0).epsilon(1e-6));
-  CHECK(alidade::cosine(span(x), span(minus)) == doctest::Approx(2.0));
-  CHECK(alidade::cosine(span(x), span(x)) >= 0.0f);
-  CHECK(alidade::cosine(span(x), span(minus)) <= 2.0f);
-
-  SUBCASE("norms whose squares leave float's range") {
-    for (const float scale : {1e-38f, 1e-30f, 1e-15f, 1e15f, 1e30f}) {
-      const std::vector<float> a{scale, 0, 0}, b{scale, scale, 0};
-      CHECK(alidade::cosine(span(a), span(b)) == doctest::Approx(1.0 - std::sqrt(0.5)).epsilon(1e-5));
-      const std::vector<float> unit{1, 0, 0};
-      CHECK(alidade::cosine(span(b), span(unit)) == doctest::Approx(1.0 - std::sqrt(0.5)).epsilon(1e-5));
-    }
-  }
-}
-
-TEST_CASE("NaN and infinity propagate as in the formulas") {
-  using span = std::span<const float>;
-  constexpr float nan = std::numeric_limits<float>::quiet_NaN(),
-                  infinity = std::numeric_limits<float>::infinity();
-  for (const std::size_t n : {1u, 4u, 17u, 100u}) {
-    for (std::size_t at : {std::size_t{0}, n / 2, n - 1}) {
-      std::vector<float> a(n, 1.0f), b(n, 2.0f);
-      a[at] = nan;
-      CHECK(std::isnan(alidade::l2_squared(span(a), span(b))));
-      CHECK(std::isnan(alidade::inner_product(span(a), span(b))));
-      CHECK(std::isnan(alidade::cosine(span(a), span(b))));
-      a[at] = infinity;
-      CHECK(alidade::l2_squared(span(a), span(b)) == infinity);
-      CHECK(alidade::inner_product(span(a), span(b)) == infinity);
-      CHECK(std::isnan(alidade::cosine(span(a), span(b))));
-    }
-  }
-}
-
-TEST_CASE("one to many is one to one many times, bit for bit") {
+TEST_CASE("distances of bits are exact at every length and misalignment") {
   test::random r(3);
-  for (const std::size_t n : {1u, 5u, 16u, 33u, 100u}) {
-    for (const std::size_t rows : {0u, 1u, 3u, 4u, 9u, 130u}) {
-      const std::size_t stride = n + 3;
-      const auto base = r.vector<float>(rows * stride + 1), query = r.vector<float>(n);
-      const alidade::matrix_view<float> view(base.data() + 1, rows, n, stride);
-      std::vector<float> l2(rows), ip(rows), cos(rows);
-      alidade::l2_squared_many(query, view, l2);
-      alidade::inner_product_many(query, view, ip);
-      alidade::cosine_many(query, view, cos);
-      for (std::size_t i = 0; i < rows; ++i) {
-        CHECK(l2[i] == alidade::l2_squared(std::span<const float>(query), view[i]));
-        CHECK(ip[i] == alidade::inner_product(std::span<const float>(query), view[i]));
-        CHECK(cos[i] == alidade::cosine(std::span<const float>(query), view[i]));
+  for (const std::size_t n : lengths()) {
+    for (const bool sparse : {false, true}) {
+      auto x = r.vector<bits8>(n), y = r.vector<bits8>(n);
+      std::uint32_t different = 0, both = 0, either = 0;
+      for (std::size_t i = 0; i < n; ++i) {
+        if (sparse) {
+          x[i] = static_cast<bits8>(static_cast<unsigned>(x[i]) & r.below(256) & r.below(256));
+          y[i] = static_cast<bits8>(static_cast<unsigned>(y[i]) & r.below(256) & r.below(256));
+        }
+        for (unsigned bit = 1; bit < 256; bit *= 2) {
+          const bool p = (static_cast<unsigned>(x[i]) & bit) != 0,
+                     q = (static_cast<unsigned>(y[i]) & bit) != 0;
+          different += p != q;
+          both += p && q;
+          either += p || q;
+        }
       }
-      const auto bytes = r.vector<std::uint8_t>(rows * stride + 1), byte_query = r.vector<std::uint8_t>(n);
-      const alidade::matrix_view<std::uint8_t> byte_view(bytes.data() + 1, rows, n, stride);
-      std::vector<std::uint32_t> byte_l2(rows), byte_ip(rows);
-      alidade::l2_squared_many(byte_query, byte_view, byte_l2);
-      alidade::inner_product_many(byte_query, byte_view, byte_ip);
-      for (std::size_t i = 0; i < rows; ++i) {
-        CHECK(byte_l2[i] == alidade::l2_squared(std::span<const std::uint8_t>(byte_query), byte_view[i]));
-        CHECK(byte_ip[i] == alidade::inner_product(std::span<const std::uint8_t>(byte_query), byte_view[i]));
+      const double jaccard = either == 0 ? 0.0 : 1.0 - static_cast<double>(both) / either;
+      for (const std::size_t offset : {0u, 1u, 7u}) {
+        const placed<bits8> a(x, offset), b(y, offset + 1);
+        CHECK(alidade::hamming(a.span, b.span) == different);
+        CHECK(alidade::jaccard(a.span, b.span) == static_cast<float>(jaccard));
       }
+    }
+  }
+}
+
+TEST_CASE("distances of bytes are right up to the stated length") {
+  const std::vector<std::uint8_t> zero(66'051, 0), full(66'051, 255);
+  const std::uint32_t largest = 4'294'966'275u;  // 255 * 255 * 66,051; one byte more would not fit
+  CHECK(alidade::l2_squared(zero, full) == largest);
+  CHECK(alidade::inner_product(full, full) == largest);
+  CHECK(alidade::cosine(full, full) == 0.0f);
+  const std::vector<std::int8_t> low(131'071, -128), high(66'051, 127), low_too(66'051, -128);
+  CHECK(alidade::inner_product(low, low) == 2'147'467'264);  // 128 * 128 * 131,071
+  CHECK(alidade::cosine(low, low) == 0.0f);
+  CHECK(alidade::l2_squared(high, low_too) == largest);
+  const std::vector<std::uint8_t> zeros(16'843'009, 0), full_too(16'843'009, 255);
+  CHECK(alidade::l1(zeros, full_too) == 4'294'967'295u);  // 255 * 16,843,009 = 2^32 - 1
+  const std::vector<std::int8_t> lows(16'843'009, -128), highs(16'843'009, 127);
+  CHECK(alidade::l1(lows, highs) == 4'294'967'295u);
+}
+
+TEST_CASE_TEMPLATE("every pair of bytes, alone in a vector", T, std::int8_t, std::uint8_t) {
+  for (unsigned pair = 0; pair < 65'536; ++pair) {
+    const T p = static_cast<T>(pair / 256), q = static_cast<T>(pair % 256);
+    const std::size_t n = 64 + pair % 67;
+    std::vector<T> a(n, 0), b(n, 0);
+    a[pair % n] = p;
+    b[pair % n] = q;
+    const int product = p * q, difference = p - q;
+    const bool right = static_cast<int>(alidade::inner_product(a, b)) == product &&
+                       static_cast<int>(alidade::l2_squared(a, b)) == difference * difference &&
+                       static_cast<int>(alidade::l1(a, b)) == std::abs(difference) &&
+                       static_cast<int>(alidade::chebyshev(a, b)) == std::abs(difference);
+    if (!right) FAIL_CHECK("wrong for " << static_cast<int>(p) << " and " << static_cast<int>(q));
+  }
+}
+
+TEST_CASE_TEMPLATE("cosine at its edges", T, float, double, f16, bf16) {
+  const auto of = [](std::initializer_list<double> list) {
+    std::vector<T> v;
+    for (const double x : list) v.push_back(convert<T>(x));
+    return v;
+  };
+  const auto zero = of({0, 0, 0, 0, 0}), x = of({1, 2, 3, 4, 5}), minus = of({-1, -2, -3, -4, -5});
+  const auto empty = of({});
+  const auto check = [&](auto policy) {
+    CHECK(alidade::cosine(policy, zero, x) == 1);
+    CHECK(alidade::cosine(policy, x, zero) == 1);
+    CHECK(alidade::cosine(policy, zero, zero) == 1);
+    CHECK(alidade::cosine(policy, empty, empty) == 1);
+    CHECK(alidade::cosine(policy, x, x) == doctest::Approx(0.0).epsilon(1e-6));
+    CHECK(alidade::cosine(policy, x, minus) == doctest::Approx(2.0));
+    CHECK(alidade::cosine(policy, x, x) >= 0);
+    CHECK(alidade::cosine(policy, x, minus) <= 2);
+    for (const double scale :
+         {1e-320, 1e-300, 1e-160, 1e-38, 1e-30, 1e-15, 1e-7, 1e4, 1e15, 1e30, 1e160, 1e300}) {
+      const T one = convert<T>(scale);
+      const double size = test::to_double(one);
+      if (size == 0 || !(size <= 1e307)) continue;
+      const std::vector<T> a{one, T{}, T{}}, b{one, one, T{}};
+      CHECK(alidade::cosine(policy, a, b) == doctest::Approx(1.0 - std::sqrt(0.5)).epsilon(1e-5));
+      CHECK(alidade::cosine(policy, b, of({1, 0, 0})) == doctest::Approx(1.0 - std::sqrt(0.5)).epsilon(1e-5));
+    }
+  };
+  check(alidade::fast);
+  check(alidade::reproducible);
+}
+
+TEST_CASE_TEMPLATE("the cosine of bytes at its edges", T, std::int8_t, std::uint8_t) {
+  const std::vector<T> zero(40, 0), ones(40, 1), many(40, 100), empty;
+  CHECK(alidade::cosine(zero, ones) == 1.0f);
+  CHECK(alidade::cosine(zero, zero) == 1.0f);
+  CHECK(alidade::cosine(empty, empty) == 1.0f);
+  CHECK(alidade::cosine(ones, many) == 0.0f);
+  if constexpr (std::is_signed_v<T>) {
+    const std::vector<T> minus(40, -100);
+    CHECK(alidade::cosine(ones, minus) == 2.0f);
+  }
+}
+
+TEST_CASE("Jaccard of empty sets is 0, of disjoint ones 1") {
+  const std::vector<bits8> none(9, bits8{0}), some(9, bits8{0x11}), others(9, bits8{0x22}), empty;
+  CHECK(alidade::jaccard(none, none) == 0.0f);
+  CHECK(alidade::jaccard(empty, empty) == 0.0f);
+  CHECK(alidade::jaccard(none, some) == 1.0f);
+  CHECK(alidade::jaccard(some, others) == 1.0f);
+  CHECK(alidade::jaccard(some, some) == 0.0f);
+}
+
+TEST_CASE_TEMPLATE("NaN and infinity propagate as in the formulas", T, float, double, f16, bf16) {
+  const T nan = convert<T>(std::numeric_limits<double>::quiet_NaN());
+  const T infinity = convert<T>(std::numeric_limits<double>::infinity());
+  const T minus_infinity = convert<T>(-std::numeric_limits<double>::infinity());
+  for (const std::size_t n : {1u, 4u, 17u, 64u, 100u}) {
+    for (std::size_t at = 0; at < n; ++at) {
+      std::vector<T> a(n, convert<T>(1)), b(n, convert<T>(2));
+      const auto check = [&](auto policy) {
+        a[at] = nan;
+        CHECK(std::isnan(alidade::l2_squared(policy, a, b)));
+        CHECK(std::isnan(alidade::inner_product(policy, a, b)));
+        CHECK(std::isnan(alidade::cosine(policy, a, b)));
+        CHECK(std::isnan(alidade::l1(policy, a, b)));
+        CHECK(std::isnan(alidade::chebyshev(policy, a, b)));
+        a[at] = infinity;
+        CHECK(std::isinf(alidade::l2_squared(policy, a, b)));
+        CHECK(std::isinf(alidade::inner_product(policy, a, b)));
+        CHECK(std::isnan(alidade::cosine(policy, a, b)));
+        CHECK(std::isinf(alidade::l1(policy, a, b)));
+        CHECK(std::isinf(alidade::chebyshev(policy, a, b)));
+        CHECK(alidade::inner_product(policy, a, b) > 0);
+        a[at] = minus_infinity;
+        CHECK(alidade::inner_product(policy, a, b) < 0);
+        CHECK(alidade::l1(policy, a, b) > 0);
+        b[at] = minus_infinity;  // their difference is NaN
+        CHECK(std::isnan(alidade::l2_squared(policy, a, b)));
+        CHECK(std::isnan(alidade::l1(policy, a, b)));
+        CHECK(std::isnan(alidade::chebyshev(policy, a, b)));
+        b[at] = convert<T>(2);
+      };
+      check(alidade::fast);
+      check(alidade::reproducible);
     }
   }
 }

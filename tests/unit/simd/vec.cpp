@@ -1,52 +1,139 @@
 #include <doctest/doctest.h>
 
-#include <array>
+#include <cmath>
+#include <limits>
 #include <vector>
 
-#include <alidade/simd/ops/u8.hpp>
+#include <alidade/simd/fixed_tree.hpp>
 #include <alidade/simd/vec.hpp>
 
 #include "../../support.hpp"
 
 using namespace alidade::simd;
 
-TEST_CASE_TEMPLATE("operations on vectors of floats are those of their lanes", V, f32_scalar, f32) {
-  // Small integers, so that every sum is exact in any order.
-  std::vector<float> a(V::lanes + 1), b(V::lanes + 1);
-  float sum = 0, difference = 0, fused = 0;
-  for (std::size_t i = 1; i <= V::lanes; ++i) {
-    a[i] = static_cast<float>(i);
-    b[i] = static_cast<float>(3 * i % 7);
-    sum += a[i] + b[i];
-    difference += a[i] - b[i];
-    fused += a[i] * b[i] + a[i];
+namespace {
+
+template <class V>
+std::vector<typename V::value_type> lanes_of(V v) {
+  std::vector<typename V::value_type> out(V::lanes);
+  store(out.data(), v);
+  return out;
+}
+
+}  // namespace
+
+TEST_CASE_TEMPLATE("operations on vectors are those of their lanes", V, f32_scalar, f64_scalar, f32, f64) {
+  using T = typename V::value_type;
+  // Small integers, so that everything but a quotient or root is exact.
+  std::vector<T> a(V::lanes + 1), b(V::lanes + 1);
+  for (std::size_t i = 0; i <= V::lanes; ++i) {
+    a[i] = static_cast<T>(i) - 2;
+    b[i] = static_cast<T>(3 * i % 7) + 1;
   }
   const V x = V::load(a.data() + 1), y = V::load(b.data() + 1);  // unaligned
-  CHECK(reduce_add(x + y) == sum);
-  CHECK(reduce_add(x - y) == difference);
-  CHECK(reduce_add(multiply_add(x, y, x)) == fused);
-  CHECK(reduce_add(V::zero()) == 0.0f);
+  const auto check = [&](V result, auto expected) {
+    const auto lanes = lanes_of(result);
+    for (std::size_t i = 0; i < V::lanes; ++i) CHECK(lanes[i] == expected(a[i + 1], b[i + 1]));
+  };
+  check(x + y, [](T p, T q) { return p + q; });
+  check(x - y, [](T p, T q) { return p - q; });
+  check(x * y, [](T p, T q) { return p * q; });
+  check(multiply_add(x, y, x), [](T p, T q) { return p * q + p; });
+  check(rounded(x * y) + x, [](T p, T q) { return p * q + p; });
+  check(abs(x), [](T p, T) { return std::abs(p); });
+  check(min(x, y), [](T p, T q) { return p < q ? p : q; });
+  check(max(x, y), [](T p, T q) { return p < q ? q : p; });
+  check(select(x < y, x, V::zero()), [](T p, T q) { return p < q ? p : T(0); });
+  check(select(x <= y, x, y), [](T p, T q) { return p <= q ? p : q; });
+  check(select(x == y, V::broadcast(1), V::zero()), [](T p, T q) { return T(p == q); });
+  check(select((x != y) & !(x < y), V::broadcast(1), V::zero()), [](T p, T q) { return T(p > q); });
+  check(select((x == y) | (x < y), V::broadcast(1), V::zero()), [](T p, T q) { return T(p <= q); });
+  const V nan = V::broadcast(std::numeric_limits<T>::quiet_NaN());
+  CHECK(bits(nan != nan) == bits(x == x));
+  CHECK_FALSE(any((nan == nan) | (nan < x) | (x <= nan)));
+  const auto quotient = lanes_of(x / y), root = lanes_of(sqrt(y));
+  std::uint32_t less = 0;
+  T sum = 0, least = a[1], greatest = a[1];
+  for (std::size_t i = 0; i < V::lanes; ++i) {
+    CHECK(quotient[i] == doctest::Approx(a[i + 1] / b[i + 1]));
+    CHECK(root[i] == doctest::Approx(std::sqrt(b[i + 1])));
+    less |= static_cast<std::uint32_t>(a[i + 1] < b[i + 1]) << i;
+    sum += a[i + 1];
+    least = std::min(least, a[i + 1]);
+    greatest = std::max(greatest, a[i + 1]);
+  }
+  CHECK(bits(x < y) == less);
+  CHECK(any(x < y) == (less != 0));
+  CHECK_FALSE(any(V::no_lanes()));
+  CHECK(reduce_add(x) == sum);
+  CHECK(reduce_min(x) == least);
+  CHECK(reduce_max(x) == greatest);
+  CHECK(reduce_add(V::zero()) == 0);
 }
 
-TEST_CASE_TEMPLATE("a partial load reads what it is asked for and no more", V, f32_scalar, f32) {
+TEST_CASE_TEMPLATE("scaling by a power of two is exact", V, f32_scalar, f64_scalar, f32, f64) {
+  using T = typename V::value_type;
+  constexpr int lowest = sizeof(T) == 4 ? -126 : -1022, highest = sizeof(T) == 4 ? 127 : 1023;
+  for (int n = lowest; n <= highest; ++n) {
+    const auto scaled =
+        lanes_of(scale_by_power_of_two(V::broadcast(T(1.5)), V::broadcast(static_cast<T>(n))));
+    for (const T x : scaled) CHECK(x == std::ldexp(T(1.5), n));
+  }
+}
+
+TEST_CASE_TEMPLATE("partial loads and stores touch what they are asked to and no more", V, f32_scalar,
+                   f64_scalar, f32, f64) {
+  using T = typename V::value_type;
   for (std::size_t count = 0; count < V::lanes; ++count) {
-    std::vector<float> exact(count);  // under the address sanitizer, reading past the end ends the test
-    float sum = 0;
-    for (std::size_t i = 0; i < count; ++i) sum += exact[i] = static_cast<float>(i + 1);
-    CHECK(reduce_add(V::load_partial(exact.data(), count)) == sum);
+    std::vector<T> exact(count);  // under the address sanitizer, touching what is past the end ends the test
+    for (std::size_t i = 0; i < count; ++i) exact[i] = static_cast<T>(i + 1);
+    const V loaded = V::load_partial(exact.data(), count);
+    const auto lanes = lanes_of(loaded);
+    for (std::size_t i = 0; i < V::lanes; ++i) CHECK(lanes[i] == (i < count ? static_cast<T>(i + 1) : T(0)));
+    std::vector<T> out(count);
+    store_partial(out.data(), count, loaded);
+    CHECK(out == exact);
   }
 }
 
-TEST_CASE_TEMPLATE("sums over bytes are exact at their largest", Sum, u8_sum_scalar, u8_sum_native) {
-  const std::vector<std::uint8_t> zero(Sum::block, 0), full(Sum::block, 255);
-  Sum difference, product;
-  const std::uint32_t blocks = 66051 / static_cast<std::uint32_t>(Sum::block);
-  for (std::uint32_t i = 0; i < blocks; ++i) {
-    difference.add_squared_difference(i % 2 == 0 ? zero.data() : full.data(),
-                                      i % 2 == 0 ? full.data() : zero.data());
-    product.add_product(full.data(), full.data());
+TEST_CASE_TEMPLATE("halves are widened as one by one", V, f32_scalar, f32) {
+  const auto check = [](auto half) {
+    using Half = decltype(half);
+    std::vector<Half> in(V::lanes);
+    std::size_t different = 0;
+    for (std::uint32_t first = 0; first < 65'536; first += V::lanes) {
+      for (std::size_t i = 0; i < V::lanes; ++i)
+        in[i] = Half::from_bits(static_cast<std::uint16_t>(first + i));
+      const auto out = lanes_of(V::load(in.data()));
+      for (std::size_t i = 0; i < V::lanes; ++i) {
+        const auto one = static_cast<float>(in[i]);
+        different += static_cast<std::size_t>(alidade::detail::bit_cast<std::uint32_t>(out[i]) !=
+                                              alidade::detail::bit_cast<std::uint32_t>(one));
+      }
+    }
+    CHECK(different == 0);
+    for (std::size_t count = 0; count < V::lanes; ++count) {
+      const std::vector<Half> exact(count, Half(1.5f));
+      CHECK(reduce_add(V::load_partial(exact.data(), count)) == 1.5f * static_cast<float>(count));
+    }
+  };
+  check(alidade::f16{});
+  check(alidade::bf16{});
+}
+
+TEST_CASE_TEMPLATE("a fixed tree adds in one order", V, f32, f64) {
+  using T = typename V::value_type;
+  using tree = fixed_tree<V>;
+  using reference = fixed_tree<vec_scalar<T>>;
+  static_assert(tree::lanes == 128 / sizeof(T) && reference::lanes == tree::lanes);
+  test::random r(7);
+  for (std::size_t n = 0; n < tree::lanes; ++n) {
+    const auto a = r.vector<T>(n), b = r.vector<T>(n), c = r.vector<T>(tree::lanes);
+    const auto sum = [&](auto one) {
+      using Tree = decltype(one);
+      const Tree x = Tree::load_partial(a.data(), n), y = Tree::load_partial(b.data(), n);
+      return reduce_add(multiply_add(x, y, abs(x - y)) + Tree::load(c.data()));
+    };
+    CHECK(sum(tree{}) == sum(reference{}));
   }
-  const std::uint32_t expected = 255u * 255u * blocks * static_cast<std::uint32_t>(Sum::block);
-  CHECK(difference.total() == expected);
-  CHECK(product.total() == expected);
 }

@@ -35,14 +35,18 @@ concept one_to_many_metric = requires(const Metric& m, const T* query, const T* 
 /// Looks at bits, so that it holds under -ffast-math too.
 template <class T>
 bool all_finite(std::span<const T> v) noexcept {
+  bool finite = true;
   if constexpr (std::is_same_v<T, float>) {
-    std::uint32_t bad = 0;
-    for (const float x : v)
-      bad |= static_cast<std::uint32_t>((detail::bit_cast<std::uint32_t>(x) & 0x7f800000u) == 0x7f800000u);
-    return bad == 0;
-  } else {
-    return true;
+    for (const float x : v) finite &= (detail::bit_cast<std::uint32_t>(x) & 0x7f800000u) != 0x7f800000u;
+  } else if constexpr (std::is_same_v<T, double>) {
+    constexpr std::uint64_t exponent = std::uint64_t{0x7ff} << 52;
+    for (const double x : v) finite &= (detail::bit_cast<std::uint64_t>(x) & exponent) != exponent;
+  } else if constexpr (std::is_same_v<T, f16>) {
+    for (const f16 x : v) finite &= (x.bits & 0x7c00u) != 0x7c00u;
+  } else if constexpr (std::is_same_v<T, bf16>) {
+    for (const bf16 x : v) finite &= (x.bits & 0x7f80u) != 0x7f80u;
   }
+  return finite;
 }
 
 /// Stored vectors, by slot, and distances between them in one metric. A view: it owns neither.
@@ -87,8 +91,9 @@ class vector_view {
 /// hold the metric's prepared form, padded with zeros up to the stride.
 template <class T, metric<T> Metric>
 class vector_set {
-  static_assert(std::is_same_v<T, float> || std::is_same_v<T, std::uint8_t>,
-                "vectors are of float or std::uint8_t");
+  static_assert(real_element<T> || byte_element<T> || std::is_same_v<T, bits8>,
+                "vectors are of float, double, alidade::f16, alidade::bf16, std::int8_t, std::uint8_t or "
+                "alidade::bits8");
 
  public:
   using D = distance_type<Metric, T>;

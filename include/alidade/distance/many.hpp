@@ -1,0 +1,59 @@
+#pragma once
+
+#include <algorithm>
+#include <cstddef>
+#include <span>
+#include <type_traits>
+
+#include <alidade/config/assert.hpp>
+#include <alidade/config/namespace.hpp>
+#include <alidade/core/matrix_view.hpp>
+#include <alidade/distance/kernels.hpp>
+#include <alidade/distance/metric.hpp>
+#include <alidade/simd/prefetch.hpp>
+
+/// Distances of one vector to many, and of many to many, in any metric.
+namespace alidade {
+inline namespace ALIDADE_ABI_NAMESPACE {
+
+/// What a metric's call returns: of doubles a double, which distance_type makes a float.
+template <class Metric, class T>
+requires metric<Metric, T>
+using distance_result = std::invoke_result_t<const Metric&, std::span<const T>, std::span<const T>>;
+
+namespace detail {
+
+template <class Metric, class T, class D>
+concept groups_distances = requires(const Metric& m, const T* a, const T* const* rows, std::size_t n,
+                                    D* out) {
+  m.distances(a, rows, n, n, out);
+};
+
+}  // namespace detail
+
+/// out[j] = metric(query, rows[j]), bit for bit, with later rows prefetched.
+/// query.size() == rows.columns(), out.size() == rows.rows() (asserted).
+template <class Metric, class T>
+requires metric<Metric, T>
+void one_to_many(const Metric& metric, std::type_identity_t<std::span<const T>> query, matrix_view<T> rows,
+                 std::span<distance_result<Metric, T>> out) noexcept {
+  ALIDADE_ASSERT(query.size() == rows.columns());
+  ALIDADE_ASSERT(out.size() == rows.rows());
+  if constexpr (detail::groups_distances<Metric, T, distance_result<Metric, T>>) {
+    constexpr std::size_t group = 64;
+    const T* pointers[group];
+    for (std::size_t begin = 0; begin < rows.rows(); begin += group) {
+      const std::size_t count = std::min(group, rows.rows() - begin);
+      for (std::size_t j = 0; j < count; ++j) {
+        pointers[j] = rows.data() + (begin + j) * rows.stride();
+        simd::prefetch(pointers[j], query.size() * sizeof(T));
+      }
+      metric.distances(query.data(), pointers, count, query.size(), out.data() + begin);
+    }
+  } else {
+    for (std::size_t j = 0; j < rows.rows(); ++j) out[j] = metric(query, rows[j]);
+  }
+}
+
+}  // namespace ALIDADE_ABI_NAMESPACE
+}  // namespace alidade

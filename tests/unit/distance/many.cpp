@@ -1,0 +1,49 @@
+#include <doctest/doctest.h>
+
+#include <vector>
+
+#include <alidade/distance/many.hpp>
+
+#include "../../support.hpp"
+
+using namespace alidade;
+
+namespace {
+
+template <class T, class Metric>
+void check_one_to_many(const Metric& metric) {
+  test::random r(3);
+  for (const std::size_t n : {1u, 5u, 16u, 33u, 100u}) {
+    for (const std::size_t rows : {0u, 1u, 3u, 4u, 9u, 130u}) {
+      const std::size_t stride = n + 3;
+      const auto base = r.vector<T>(rows * stride + 1), query = r.vector<T>(n);
+      const matrix_view<T> view(base.data() + 1, rows, n, stride);
+      std::vector<distance_result<Metric, T>> out(rows);
+      one_to_many(metric, query, view, out);
+      for (std::size_t i = 0; i < rows; ++i) CHECK(out[i] == metric(std::span<const T>(query), view[i]));
+    }
+  }
+}
+
+struct first_component {
+  float operator()(std::span<const float> a, std::span<const float> b) const { return a[0] - b[0]; }
+};
+
+}  // namespace
+
+TEST_CASE_TEMPLATE("one to many is one to one many times, bit for bit", T, float, double, f16, bf16,
+                   std::int8_t, std::uint8_t) {
+  check_one_to_many<T>(metrics::l2_squared{});
+  check_one_to_many<T>(metrics::inner_product{});
+  check_one_to_many<T>(metrics::cosine{});
+  check_one_to_many<T>(metrics::l1{});
+  check_one_to_many<T>(metrics::chebyshev{});
+  check_one_to_many<T>(metrics::reproducible<metrics::l2_squared>{});
+  check_one_to_many<T>(metrics::reproducible<metrics::cosine>{});
+}
+
+TEST_CASE("one to many of bits, and in a metric of the user's") {
+  check_one_to_many<bits8>(metrics::hamming{});
+  check_one_to_many<bits8>(metrics::jaccard{});
+  check_one_to_many<float>(first_component{});
+}
