@@ -29,6 +29,15 @@ struct elements<std::uint8_t> {
   static const matrix<std::uint8_t>& queries(const workload& data) { return data.queries_u8; }
 };
 
+/// The metric of an index.
+template <class Index>
+struct metric_of;
+
+template <template <class, class> class Index, class T, class Metric>
+struct metric_of<Index<T, Metric>> {
+  using type = Metric;
+};
+
 template <class Index>
 inline constexpr bool is_graph = requires(const Index& index) {
   index.graph_checksum();

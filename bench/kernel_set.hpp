@@ -1,30 +1,24 @@
-// The library's distance kernels, compiled twice: as this build has them, and as plain scalar code.
+// Distance kernels to measure, each null where there is none for this type and metric.
 #pragma once
 
-#include "workload.hpp"
-
-#include <cstddef>
-#include <cstdint>
-#include <functional>
+#include "kernel_sweep.hpp"
 
 namespace bench {
 
-/// Sum of the distances from a query to `count` rows of `columns` elements; one call for each row.
-template <class T>
-using kernel_sweep =
-    std::function<double(const T* query, const T* rows, std::size_t count, std::size_t columns)>;
-
-struct kernel_set {
-  const char* arch;
-  kernel_sweep<float> (*f32)(metric);
-  kernel_sweep<std::uint8_t> (*u8)(metric);  ///< empty for cosine
+struct kernel_id {
+  element type;
+  metric distance;
+  form how;
 };
 
-/// Kernels of the architecture of this build.
-[[nodiscard]] kernel_set native_kernels();
+/// The library's kernels of the architecture of this build.
+[[nodiscard]] const char* native_arch();
+[[nodiscard]] kernel_sweep native_kernel(const kernel_id&);
 
-/// The same source with ALIDADE_ARCH=scalar, without auto-vectorisation. The library's inline namespace carries the
-/// architecture, which keeps the two apart in one program.
-[[nodiscard]] kernel_set scalar_kernels();
+/// The same source with ALIDADE_ARCH=scalar, without auto-vectorisation.
+[[nodiscard]] kernel_sweep scalar_kernel(const kernel_id&);
+
+/// The loop that one would write by hand, with this build's flags.
+[[nodiscard]] kernel_sweep plain_kernel(const kernel_id&);
 
 }  // namespace bench

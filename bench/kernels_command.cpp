@@ -1,14 +1,11 @@
 #include "commands.hpp"
 #include "failure.hpp"
-#include "kernel_set.hpp"
-#include "parallel.hpp"
+#include "json_lines.hpp"
+#include "kernel_contest.hpp"
+#include "operands.hpp"
 #include "peer_kernels.hpp"
-#include "statistics.hpp"
-#include "synthetic.hpp"
 
 #include <algorithm>
-#include <chrono>
-#include <cmath>
 #include <cstdio>
 #include <string>
 #include <vector>
@@ -16,124 +13,99 @@
 namespace bench {
 namespace {
 
-constexpr std::size_t rows_swept =
-    32;  // they stay in the first-level cache: the kernel is measured, not memory
-
-template <class T>
-struct entry {
-  std::string name;
-  kernel_sweep<T> sweep;
-  std::size_t repetitions = 1;
-  std::vector<double> nanoseconds;  ///< a call, in each round
-};
-
-template <class T>
-struct inputs {
-  std::vector<T> query;
-  std::vector<T> rows;
-  std::size_t columns;
-};
-
-template <class T>
-inputs<T> make_inputs(std::size_t columns) {
-  const synthetic_set set = make_synthetic(rows_swept, 1, columns);
-  inputs<T> result{std::vector<T>(columns), std::vector<T>(rows_swept * columns), columns};
-  const auto convert = [](float x) {
-    if constexpr (std::is_same_v<T, float>) return x;
-    return static_cast<T>(std::clamp(128 + 32 * x, 0.0F, 255.0F));
-  };
-  std::transform(set.queries.values.begin(), set.queries.values.end(), result.query.begin(), convert);
-  std::transform(set.base.values.begin(), set.base.values.end(), result.rows.begin(), convert);
-  return result;
-}
-
-volatile double keep = 0;  // results go here, so that the sweeps cannot be optimised away
-
-template <class T>
-double seconds_for(const entry<T>& e, const inputs<T>& in) {
-  const auto start = std::chrono::steady_clock::now();
-  double sum = 0;
-  for (std::size_t i = 0; i < e.repetitions; ++i) {
-    sum += e.sweep(in.query.data(), in.rows.data(), rows_swept, in.columns);
+/// All that this program was built with, unless some are named.
+std::vector<std::string> chosen_peers(const std::vector<std::string>& named) {
+  std::vector<std::string> chosen;
+  for (const kernel_peer& peer : kernel_peers()) {
+    const bool wanted = std::find(named.begin(), named.end(), peer.name) != named.end();
+    if (wanted && !peer.built_in) {
+      throw input_error(std::string("--peer ") + peer.name +
+                        ": this program was built without it (Debian: " + peer.package + ")");
+    }
+    if (wanted || (named.empty() && peer.built_in)) chosen.emplace_back(peer.name);
   }
-  keep = sum;
-  return seconds_since(start);
+  for (const std::string& name : named) {
+    const auto known = [&](const kernel_peer& peer) { return name == peer.name; };
+    if (name != "none" && std::none_of(kernel_peers().begin(), kernel_peers().end(), known)) {
+      throw input_error("--peer " + name + ": the peers are hnswlib, faiss, eigen, openblas, or none");
+    }
+  }
+  return chosen;
 }
 
-/// Repeats until a measurement takes long enough for the clock.
-template <class T>
-void calibrate(entry<T>& e, const inputs<T>& in) {
-  constexpr double enough = 0.005;
-  while (seconds_for(e, in) < enough) e.repetitions *= 2;
+void check(const kernels_command& command) {
+  if (command.rounds == 0) throw input_error("--rounds is at least 1");
+  if (std::count(command.dimensions.begin(), command.dimensions.end(), 0U) != 0) {
+    throw input_error("--dim is at least 1");
+  }
+  start_json(command.json);
 }
 
-template <class T>
-void print_table(std::size_t columns, const std::vector<entry<T>>& entries) {
-  const entry<T>& ours = entries.front();
-  for (const entry<T>& e : entries) {
-    const spread ns = spread_of(e.nanoseconds);
-    std::printf("%5zu  %-16s %9.2f %9.2f .. %8.2f", columns, e.name.c_str(), ns.median, ns.min, ns.max);
-    if (&e != &ours) {
-      std::vector<double> ratios;
-      for (std::size_t i = 0; i < e.nanoseconds.size(); ++i)
-        ratios.push_back(e.nanoseconds[i] / ours.nanoseconds[i]);
-      const spread times = spread_of(ratios);
-      std::printf("   %6.2fx (%.2f .. %.2f)", times.median, times.min, times.max);
+void print(const kernel_group& group, const std::vector<kernel_figures>& lines) {
+  for (const kernel_figures& f : lines) {
+    std::printf("%-9s %-5s %5zu %-4s  %-9s %9.2f (%.2f .. %.2f)", name_of(f.distance), name_of(f.type),
+                group.dimension, name_of(group.level), f.name.c_str(), f.ns.median, f.ns.min, f.ns.max);
+    std::printf("  %7.1f GB/s  %5.1f %%", f.gb_s.median, 100 * f.of_load.median);
+    if (f.ours)
+      std::printf("   alidade %.2fx as fast (%.2f .. %.2f)", f.ours->median, f.ours->min, f.ours->max);
+    if (f.than_f32) {
+      std::printf("   %.2fx f32 (%.2f .. %.2f)", f.than_f32->median, f.than_f32->min, f.than_f32->max);
     }
     std::putchar('\n');
   }
+  std::fflush(stdout);
 }
 
-template <class T>
-void measure(const kernels_command& command, std::size_t columns, std::vector<entry<T>> entries) {
-  const inputs<T> in = make_inputs<T>(columns);
-  for (entry<T>& e : entries) calibrate(e, in);
-  for (std::size_t round = 0; round < command.rounds; ++round) {
-    for (std::size_t turn = 0; turn < entries.size(); ++turn) {
-      entry<T>& e = entries[(turn + round) % entries.size()];
-      const auto calls = static_cast<double>(e.repetitions * rows_swept);
-      e.nanoseconds.push_back(1e9 * seconds_for(e, in) / calls);
-    }
-  }
-  print_table(columns, entries);
-}
-
-template <class T>
-std::vector<entry<T>> pair_of(const kernel_sweep<T>& native, const kernel_sweep<T>& scalar) {
-  std::vector<entry<T>> entries(2);
-  entries[0].name = native_kernels().arch;
-  entries[0].sweep = native;
-  entries[1].name = "plain scalar";
-  entries[1].sweep = scalar;
-  return entries;
+json row_of(const kernel_group& group, const kernels_command& command, const kernel_figures& f) {
+  json row{{"kind", "kernel"},
+           {"kernel", f.name},
+           {"type", name_of(f.type)},
+           {"metric", name_of(f.distance)},
+           {"dim", group.dimension},
+           {"level", name_of(group.level)},
+           {"form", group.how == form::pair ? "pair" : "many"}};
+  if (f.name == "alidade") row["arch"] = native_arch();
+  put(row, "ns", f.ns);
+  row["bytes"] = f.bytes;
+  put(row, "gb_s", f.gb_s);
+  put(row, "of_load_bandwidth", f.of_load);
+  if (f.ours) put(row, "alidade_times_as_fast", *f.ours);
+  if (f.than_f32) put(row, "times_as_fast_as_f32", *f.than_f32);
+  row["rounds"] = command.rounds;
+  return row;
 }
 
 }  // namespace
 
 int run(const kernels_command& command) {
-  if (command.rounds == 0) throw input_error("--rounds is at least 1");
-  if (command.type == element::u8 && command.distance == metric::cosine) {
-    throw input_error("--type u8 has the metrics l2 and ip");
+  check(command);
+  kernel_group group;
+  group.types = command.types;
+  group.how = command.how;
+  group.peers = chosen_peers(command.peers);
+  contest_options options;
+  options.rounds = command.rounds;
+
+  std::printf("alidade: %s; ns a distance: median (min .. max) of %zu rounds; share of the load bandwidth\n",
+              native_arch(), command.rounds);
+  std::vector<json> rows;
+  for (const memory_level level : command.levels) {
+    for (const metric distance : command.distances) {
+      for (const std::size_t dimension : command.dimensions) {
+        group.level = level;
+        group.distance = distance;
+        group.dimension = dimension;
+        const std::vector<kernel_figures> lines = measure(group, options);
+        print(group, lines);
+        for (const kernel_figures& f : lines) rows.push_back(row_of(group, command, f));
+      }
+    }
   }
-  std::printf("%s of %s, ns a call, %zu rounds; the ratio is how many times faster the first line is\n",
-              name_of(command.distance), name_of(command.type), command.rounds);
-  std::printf("%5s  %-16s %9s %21s   ratio (min .. max)\n", "dim", "kernel", "median", "(min .. max)");
-  const kernel_set native = native_kernels();
-  const kernel_set scalar = scalar_kernels();
-  for (const std::size_t columns : command.dimensions) {
-    if (columns == 0) throw input_error("--dim is at least 1");
-    if (command.type == element::u8) {
-      measure(command, columns, pair_of(native.u8(command.distance), scalar.u8(command.distance)));
-      continue;
-    }
-    auto entries = pair_of(native.f32(command.distance), scalar.f32(command.distance));
-    if (const peer_kernel peer = hnswlib_kernel(command.distance, columns)) {
-      entry<float> e;
-      e.name = "hnswlib";
-      e.sweep = peer;
-      entries.push_back(std::move(e));
-    }
-    measure(command, columns, std::move(entries));
+  if (rows.empty()) throw input_error("there is no such kernel: no --type has one of the --metric");
+  if (!command.json.empty()) {
+    json_file file(command.json);
+    for (const json& row : rows) file.write(row);
+    file.finish();
   }
   return 0;
 }

@@ -2,6 +2,8 @@
 
 namespace bench {
 
-kernel_set native_kernels() { return {alidade::arch_name(), f32_sweep, u8_sweep}; }
+const char* native_arch() { return arch_name(); }
+
+kernel_sweep native_kernel(const kernel_id& id) { return find_kernel(id); }
 
 }  // namespace bench

@@ -13,13 +13,30 @@ namespace {
 
 using namespace bench;
 
+// Of searches, and of kernels.
 const std::map<std::string, metric> metrics{
     {"l2", metric::l2}, {"ip", metric::ip}, {"cosine", metric::cosine}};
 const std::map<std::string, element> elements{{"f32", element::f32}, {"u8", element::u8}};
+const std::map<std::string, metric> kernel_metrics{{"l2", metric::l2},
+                                                   {"ip", metric::ip},
+                                                   {"cosine", metric::cosine},
+                                                   {"l1", metric::l1},
+                                                   {"chebyshev", metric::chebyshev},
+                                                   {"hamming", metric::hamming},
+                                                   {"jaccard", metric::jaccard}};
+const std::map<std::string, element> kernel_elements{
+    {"f32", element::f32}, {"f64", element::f64}, {"f16", element::f16},  {"bf16", element::bf16},
+    {"i8", element::i8},   {"u8", element::u8},   {"bits", element::bits}};
+const std::map<std::string, memory_level> levels{{"L1", memory_level::l1},
+                                                 {"L2", memory_level::l2},
+                                                 {"L3", memory_level::l3},
+                                                 {"DRAM", memory_level::dram}};
+const std::map<std::string, form> forms{{"pair", form::pair}, {"many", form::many}};
 const std::map<std::string, index_kind> indexes{{"hnsw", index_kind::hnsw}, {"flat", index_kind::flat}};
 
-template <class Enum>
-CLI::Option* add_choice(CLI::App& app, const std::string& name, Enum& value,
+/// `Choice` is an enumeration or a vector of its values, which are then separated by commas.
+template <class Choice, class Enum>
+CLI::Option* add_choice(CLI::App& app, const std::string& name, Choice& value,
                         const std::map<std::string, Enum>& names, const std::string& help) {
   std::string listed;
   for (const auto& [text, choice] : names) listed += (listed.empty() ? "" : "|") + text;
@@ -81,6 +98,36 @@ void add_search(CLI::App& app, search_command& command) {
   app.add_option("--json", command.json, "write JSON lines to this file");
 }
 
+void add_kernels(CLI::App& app, kernels_command& command) {
+  add_choice(app, "--metric", command.distances, kernel_metrics, "distances")->delimiter(',');
+  add_choice(app, "--type", command.types, kernel_elements, "element types")->delimiter(',');
+  app.add_option("--dim", command.dimensions, "dimensions; of bits, how many bits")
+      ->delimiter(',')
+      ->capture_default_str();
+  add_choice(app, "--level", command.levels, levels, "where the operands lie")->delimiter(',');
+  add_choice(app, "--form", command.how, forms, "one call for each row, or one for all");
+  app.add_option("--peer", command.peers,
+                 "hnswlib, faiss, eigen, openblas, or none; all there are if left out")
+      ->delimiter(',');
+  app.add_option("--rounds", command.rounds, "interleaved rounds")->capture_default_str();
+  app.add_option("--json", command.json, "write JSON lines to this file");
+}
+
+void add_exact(CLI::App& app, exact_command& command) {
+  add_source(app, command.source);
+  app.add_option("--query", command.source.query, "query vectors");
+  app.add_option("--rows", command.rows, "generated vectors, without --base and --synthetic")
+      ->capture_default_str();
+  app.add_option("--dim", command.dimension, "their dimension")->capture_default_str();
+  app.add_option("--queries", command.source.synthetic_queries, "number of queries of a generated set")
+      ->capture_default_str()
+      ->check(CLI::PositiveNumber);
+  app.add_option("--k", command.k, "neighbours a query")->capture_default_str();
+  app.add_option("--peer", command.peers, "faiss, openblas")->delimiter(',');
+  app.add_option("--rounds", command.rounds, "interleaved rounds")->capture_default_str();
+  app.add_option("--json", command.json, "write JSON lines to this file");
+}
+
 int run_program(int argc, char** argv) {
   CLI::App app{"Measures alidade, alone and beside its peers"};
   app.require_subcommand(1);
@@ -89,13 +136,29 @@ int run_program(int argc, char** argv) {
   CLI::App* const search_app = app.add_subcommand("search", "recall against queries a second");
   add_search(*search_app, search);
 
+  machine_command machine;
+  CLI::App* const machine_app =
+      app.add_subcommand("machine", "bandwidths and peaks of this machine, and our kernels under them");
+  machine_app->add_option("--rounds", machine.rounds, "interleaved rounds")->capture_default_str();
+  machine_app->add_option("--svg", machine.svg, "draw the roofline to this file");
+  machine_app->add_option("--json", machine.json, "write JSON lines to this file");
+
   kernels_command kernels;
   CLI::App* const kernels_app =
-      app.add_subcommand("kernels", "distance kernels against scalar code and hnswlib's");
-  add_choice(*kernels_app, "--metric", kernels.distance, metrics, "distance");
-  add_choice(*kernels_app, "--type", kernels.type, elements, "element type");
-  kernels_app->add_option("--dim", kernels.dimensions, "dimensions")->delimiter(',')->capture_default_str();
-  kernels_app->add_option("--rounds", kernels.rounds, "interleaved rounds")->capture_default_str();
+      app.add_subcommand("kernels", "distance kernels against scalar code, the compiler's, and peers'");
+  add_kernels(*kernels_app, kernels);
+
+  exact_command exact;
+  CLI::App* const exact_app = app.add_subcommand("exact", "exact search of a batch, and matrix products");
+  add_exact(*exact_app, exact);
+
+  compare_command compare;
+  CLI::App* const compare_app = app.add_subcommand("compare", "the kernels of two JSON files");
+  compare_app->add_option("first", compare.first, "JSON lines of a run of kernels")->required();
+  compare_app->add_option("second", compare.second, "those of another")->required();
+  compare_app->add_option("--at-least", compare.at_least,
+                          "fail where one of our kernels has less than this share of the second's speed");
+  compare_app->add_flag("--all", compare.all, "show peers and scalar code too");
 
   memory_command memory;
   CLI::App* const memory_app = app.add_subcommand("memory", "bytes per vector, as reported and as counted");
@@ -118,7 +181,10 @@ int run_program(int argc, char** argv) {
     return app.exit(error) == 0 ? 0 : 2;
   }
   if (*search_app) return run(search);
+  if (*machine_app) return run(machine);
   if (*kernels_app) return run(kernels);
+  if (*exact_app) return run(exact);
+  if (*compare_app) return run(compare);
   if (*memory_app) return run(memory);
   return run(determinism);
 }

@@ -1,3 +1,4 @@
+// Index and kernels in one file, because hnswlib defines functions that are not inline.
 #include "engine.hpp"
 #include "failure.hpp"
 #include "peer_kernels.hpp"
@@ -101,22 +102,56 @@ class hnswlib_engine final : public engine {
   matrix<float> queries_;  // likewise
 };
 
+/// Kept for the last dimension: hnswlib asks the processor for its abilities each time a space is made, which takes
+/// longer than many distances.
+template <class Space>
+Space& space_of(std::size_t columns) {
+  static std::size_t made_for = columns;
+  static Space space(columns);
+  if (made_for != columns) {
+    space = Space(columns);
+    made_for = columns;
+  }
+  return space;
+}
+
+/// As hnswlib's graph does: the function and its parameter are taken out of the space once, and called for each row.
+/// `negated`: its inner product is given as the distance 1 - ip.
+template <class T, class Space, bool negated = false>
+double sweep_space(const sweep_input& in) {
+  Space& space = space_of<Space>(in.columns);
+  const auto kernel = space.get_dist_func();
+  void* const parameter = space.get_dist_func_param();
+  const auto* const query = static_cast<const T*>(in.query);
+  const auto* const rows = static_cast<const T*>(in.rows);
+  double sum = 0;
+  for (std::size_t pass = 0; pass < in.passes; ++pass) {
+    for (std::size_t i = 0; i < in.count; ++i) {
+      forget(query);
+      sum += static_cast<double>(kernel(query, rows + i * in.columns, parameter));
+    }
+  }
+  sum /= static_cast<double>(in.passes);
+  return negated ? static_cast<double>(in.count) - sum : sum;
+}
+
 }  // namespace
 
 std::unique_ptr<engine> make_hnswlib(const engine_request& request) {
   return std::make_unique<hnswlib_engine>(request);
 }
 
-peer_kernel hnswlib_kernel(metric distance, std::size_t dimension) {
-  if (distance == metric::cosine) return {};
-  const std::shared_ptr<hnswlib::SpaceInterface<float>> space = make_space(distance, dimension);
-  return [space](const float* query, const float* rows, std::size_t count, std::size_t columns) {
-    const auto kernel = space->get_dist_func();
-    float sum = 0;
-    for (std::size_t i = 0; i < count; ++i)
-      sum += kernel(query, rows + i * columns, space->get_dist_func_param());
-    return sum;
-  };
+bool has_hnswlib_kernels() { return true; }
+
+kernel_sweep hnswlib_kernel(const kernel_id& id, std::size_t) {
+  if (id.how != form::pair) return nullptr;
+  if (id.type == element::f32 && id.distance == metric::l2) return sweep_space<float, hnswlib::L2Space>;
+  if (id.type == element::f32 && id.distance == metric::ip) {
+    return sweep_space<float, hnswlib::InnerProductSpace, true>;
+  }
+  if (id.type == element::u8 && id.distance == metric::l2)
+    return sweep_space<unsigned char, hnswlib::L2SpaceI>;
+  return nullptr;
 }
 
 }  // namespace bench
@@ -129,7 +164,8 @@ std::unique_ptr<engine> make_hnswlib(const engine_request&) {
   throw input_error("--peer hnswlib: this program was built without hnswlib (Debian: libhnswlib-dev)");
 }
 
-peer_kernel hnswlib_kernel(metric, std::size_t) { return {}; }
+bool has_hnswlib_kernels() { return false; }
+kernel_sweep hnswlib_kernel(const kernel_id&, std::size_t) { return nullptr; }
 
 }  // namespace bench
 

@@ -74,9 +74,6 @@ struct report {
 /// Tables on stdout.
 void print(const report&);
 
-/// Makes an empty file, or throws an input_error.
-void start_json(const std::string& path);
-
 /// One JSON object a line: kinds machine, point, at_recall and comparison.
 void write_json(const report&, const std::string& path);
 

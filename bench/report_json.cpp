@@ -1,22 +1,8 @@
-#include "failure.hpp"
-#include "machine.hpp"
+#include "json_lines.hpp"
 #include "report.hpp"
-
-#include <nlohmann/json.hpp>
-
-#include <fstream>
 
 namespace bench {
 namespace {
-
-using json = nlohmann::ordered_json;
-
-/// `name` holds the median; `name_min` and `name_max` the spread.
-void put(json& row, const std::string& name, const spread& values) {
-  row[name] = values.median;
-  row[name + "_min"] = values.min;
-  row[name + "_max"] = values.max;
-}
 
 json row_of(const report& r, const library_report& library, const char* kind) {
   const search_command& command = r.command;
@@ -99,29 +85,16 @@ json comparison_row(const report& r, const comparison& c) {
 
 }  // namespace
 
-void start_json(const std::string& path) {
-  if (!std::ofstream(path)) throw input_error("--json " + path + ": cannot be written");
-}
-
 void write_json(const report& r, const std::string& path) {
-  std::ofstream file(path);
-  const machine here = describe_machine();
-  file << json{{"kind", "machine"},
-               {"cpu", here.cpu},
-               {"cores", here.cores},
-               {"compiler", here.compiler},
-               {"flags", here.flags},
-               {"arch", here.arch},
-               {"huge_pages", here.huge_pages}}
-       << '\n';
+  json_file file(path);
   for (const library_report& library : r.libraries) {
-    for (const point& p : library.measured->points) file << point_row(r, library, p) << '\n';
+    for (const point& p : library.measured->points) file.write(point_row(r, library, p));
   }
   for (const library_report& library : r.libraries) {
-    for (const at_recall& t : library.targets) file << target_row(r, library, t) << '\n';
+    for (const at_recall& t : library.targets) file.write(target_row(r, library, t));
   }
-  for (const comparison& c : r.comparisons) file << comparison_row(r, c) << '\n';
-  if (!file.flush()) throw input_error("--json " + path + ": cannot be written");
+  for (const comparison& c : r.comparisons) file.write(comparison_row(r, c));
+  file.finish();
 }
 
 }  // namespace bench

@@ -1,5 +1,6 @@
 #include "commands.hpp"
 #include "failure.hpp"
+#include "json_lines.hpp"
 #include "parallel.hpp"
 #include "report.hpp"
 
@@ -23,8 +24,7 @@ void check(const search_command& command) {
   if (sweep.rounds == 0 || sweep.build_rounds == 0)
     throw input_error("--rounds and --build-rounds are at least 1");
   if (sweep.max_ef < sweep.k) throw input_error("--max-ef is at least --k");
-  if (!command.json.empty())
-    start_json(command.json);  // now, rather than after a long run, if it cannot be written
+  start_json(command.json);
   if (!have_threads && (sweep.threads != 1 || sweep.build_threads != 1)) {
     throw input_error("this build has no threads: use --threads 1 --build-threads 1");
   }

@@ -53,20 +53,6 @@ void quantise(matrix<float>& base, matrix<float>& queries) {
 
 }  // namespace
 
-const char* name_of(metric m) {
-  switch (m) {
-    case metric::l2:
-      return "l2";
-    case metric::ip:
-      return "ip";
-    case metric::cosine:
-      break;
-  }
-  return "cosine";
-}
-
-const char* name_of(element e) { return e == element::u8 ? "u8" : "f32"; }
-
 workload load_workload(const source_options& options, bool with_queries) {
   workload data;
   data.distance = options.distance;

@@ -1,6 +1,7 @@
 // What is measured on: base vectors, queries, and the exact answers.
 #pragma once
 
+#include "kinds.hpp"
 #include "matrix.hpp"
 #include "readers.hpp"
 
@@ -11,12 +12,6 @@
 #include <vector>
 
 namespace bench {
-
-enum class metric { l2, ip, cosine };
-enum class element { f32, u8 };
-
-[[nodiscard]] const char* name_of(metric);
-[[nodiscard]] const char* name_of(element);
 
 /// Where the vectors of a run come from: files, or a generated set.
 struct source_options {

@@ -186,6 +186,18 @@ platform(noexcept NEEDS g++ ninja xsimd doctest
 platform(odr NEEDS g++ ninja xsimd doctest
   CONFIGURE -DCMAKE_CXX_COMPILER=g++ -DALIDADE_ARCH=native ${only_tests} -DCMAKE_CXX_FLAGS_RELEASE=-O1 -DALIDADE_WERROR=ON
   TARGETS alidade_odr LABEL odr)
+# Which kernels are chosen for which processor: compiled, not run.
+foreach(compiler gcc clang)
+  set(program g++)
+  if(compiler STREQUAL "clang")
+    set(program clang++)
+  endif()
+  platform(arch-${compiler} NEEDS ${program} ninja xsimd doctest
+    CONFIGURE -DCMAKE_CXX_COMPILER=${program} ${only_tests} LABEL arch)
+endforeach()
+platform(arch-wasm NEEDS em++ node ninja doctest CONFIGURE --preset wasm-simd128 ${only_tests} -DCMAKE_CXX_FLAGS= LABEL arch)
+platform(arch-neon64 NEEDS aarch64-linux-gnu-g++ ninja xsimd doctest CONFIGURE --preset neon64 ${only_tests} LABEL arch)
+platform(arch-neon NEEDS arm-linux-gnueabihf-g++ ninja xsimd doctest CONFIGURE --preset neon ${only_tests} LABEL arch)
 platform(compile-fail NEEDS g++ ninja xsimd doctest
   CONFIGURE -DCMAKE_CXX_COMPILER=g++ ${only_tests} LABEL compile_fail)
 platform(consumer NEEDS g++ ninja xsimd doctest
@@ -243,6 +255,13 @@ endmacro()
 
 macro(check_bench)
   check("${build}/bench/alidade_bench" search --synthetic 2000,32 --peer hnswlib --json "${build}/smoke.json")
+  set(every_type f32,f64,f16,bf16,i8,u8,bits)
+  set(every_metric l2,ip,cosine,l1,chebyshev,hamming,jaccard)
+  check("${build}/bench/alidade_bench" machine --rounds 3 --svg "${build}/roofline.svg" --json "${build}/machine.json")
+  check("${build}/bench/alidade_bench" kernels --type ${every_type} --metric ${every_metric} --dim 100 --rounds 3
+    --json "${build}/kernels.json")
+  check("${build}/bench/alidade_bench" compare "${build}/kernels.json" "${build}/kernels.json" --at-least 0.99)
+  check("${build}/bench/alidade_bench" exact --rows 2000 --dim 32 --queries 100 --rounds 2 --json "${build}/exact.json")
 endmacro()
 
 macro(check_format)

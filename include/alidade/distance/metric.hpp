@@ -225,5 +225,12 @@ struct reproducible<l1> : detail::reduction_metric<detail::l1_of, reproducible_p
 
 }  // namespace metrics
 
+/// What the kernel of a metric over vectors of T was chosen for in this translation unit: the name of the instruction that
+/// does the work (as an assembler spells it, for x86 without AVX's v where both forms are meant), or the architecture's
+/// where that needs none of its own. For tests and reports.
+template <class Metric, class T>
+requires requires { typename Metric::template reduction<T>; }
+constexpr const char* kernel_instruction() noexcept { return Metric::template reduction<T>::instruction; }
+
 }  // namespace ALIDADE_ABI_NAMESPACE
 }  // namespace alidade

@@ -57,12 +57,12 @@ using vector_for = std::conditional_t<
 /// Registers of one V, and how many V to accumulate in: four hide the latency of an addition; a fixed tree is its own.
 template <class V>
 inline constexpr std::size_t width_of = 1;
-template <class V>
-inline constexpr std::size_t width_of<simd::fixed_tree<V>> = simd::fixed_tree<V>::parts;
+template <class V, class Parts>
+inline constexpr std::size_t width_of<simd::fixed_tree<V, Parts>> = simd::fixed_tree<V, Parts>::parts;
 template <class V>
 inline constexpr std::size_t accumulators_of = 4;
-template <class V>
-inline constexpr std::size_t accumulators_of<simd::fixed_tree<V>> = 1;
+template <class V, class Parts>
+inline constexpr std::size_t accumulators_of<simd::fixed_tree<V, Parts>> = 1;
 
 template <real_element T, class V>
 struct real_reduction {

@@ -56,6 +56,13 @@ struct bytes_native {
   }
 };
 
+// The two instruction sets spell it differently.
+#if ALIDADE_ARCH_ID == ALIDADE_ARCH_ID_neon64
+#define ALIDADE_DETAIL_NEON_NAME(a64, a32) a64
+#else
+#define ALIDADE_DETAIL_NEON_NAME(a64, a32) a32
+#endif
+
 namespace neon {
 ALIDADE_FORCE_INLINE std::uint32_t total(uint32x4_t a) noexcept {
   const uint32x2_t halves = vadd_u32(vget_low_u32(a), vget_high_u32(a));
@@ -73,7 +80,7 @@ struct unsigned_product_sum_native {
     sum = vdotq_u32(sum, a.value, b.value);
   }
 #else
-  static constexpr const char* instruction = "umull";
+  static constexpr const char* instruction = ALIDADE_DETAIL_NEON_NAME("umull", "vmull.u8");
   ALIDADE_FORCE_INLINE void add(bytes_native a, bytes_native b) noexcept {
     sum = vpadalq_u16(sum, vmull_u8(vget_low_u8(a.value), vget_low_u8(b.value)));
     sum = vpadalq_u16(sum, vmull_u8(vget_high_u8(a.value), vget_high_u8(b.value)));
@@ -94,7 +101,7 @@ struct signed_product_sum_native {
     sum = vdotq_s32(sum, vreinterpretq_s8_u8(a.value), vreinterpretq_s8_u8(b.value));
   }
 #else
-  static constexpr const char* instruction = "smull";
+  static constexpr const char* instruction = ALIDADE_DETAIL_NEON_NAME("smull", "vmull.s8");
   ALIDADE_FORCE_INLINE void add(bytes_native a, bytes_native b) noexcept {
     const int8x16_t x = vreinterpretq_s8_u8(a.value), y = vreinterpretq_s8_u8(b.value);
     sum = vpadalq_s16(sum, vmull_s8(vget_low_s8(x), vget_low_s8(y)));
@@ -110,7 +117,7 @@ struct signed_product_sum_native {
 };
 
 struct byte_sum_native {
-  static constexpr const char* instruction = "uadalp";
+  static constexpr const char* instruction = ALIDADE_DETAIL_NEON_NAME("uadalp", "vpadal.u16");
   uint32x4_t sum = vdupq_n_u32(0);
 
   ALIDADE_FORCE_INLINE void add(bytes_native a) noexcept { sum = vpadalq_u16(sum, vpaddlq_u8(a.value)); }
@@ -130,6 +137,8 @@ struct bit_count_native {
   ALIDADE_FORCE_INLINE void merge(const bit_count_native& other) noexcept { sum = vaddq_u32(sum, other.sum); }
   ALIDADE_FORCE_INLINE std::uint32_t total() const noexcept { return neon::total(sum); }
 };
+
+#undef ALIDADE_DETAIL_NEON_NAME
 
 }  // namespace simd
 }  // namespace ALIDADE_ABI_NAMESPACE
