@@ -1,6 +1,7 @@
 // alidade_bench: measures the library, alone and beside its peers. See README.md in this folder.
 #include "commands.hpp"
 #include "failure.hpp"
+#include "ops_command.hpp"
 
 #include <CLI/CLI.hpp>
 
@@ -148,6 +149,18 @@ int run_program(int argc, char** argv) {
       app.add_subcommand("kernels", "distance kernels against scalar code, the compiler's, and peers'");
   add_kernels(*kernels_app, kernels);
 
+  ops_command ops;
+  CLI::App* const ops_app =
+      app.add_subcommand("ops", "data operations against plain loops, products against the peak");
+  ops_app->add_option("--columns", ops.columns, "columns of what has columns")
+      ->delimiter(',')
+      ->capture_default_str();
+  ops_app->add_option("--size", ops.sizes, "sizes of the matrices that are multiplied")
+      ->delimiter(',')
+      ->capture_default_str();
+  ops_app->add_option("--rounds", ops.rounds, "interleaved rounds")->capture_default_str();
+  ops_app->add_option("--json", ops.json, "write JSON lines to this file");
+
   exact_command exact;
   CLI::App* const exact_app = app.add_subcommand("exact", "exact search of a batch, and matrix products");
   add_exact(*exact_app, exact);
@@ -183,6 +196,7 @@ int run_program(int argc, char** argv) {
   if (*search_app) return run(search);
   if (*machine_app) return run(machine);
   if (*kernels_app) return run(kernels);
+  if (*ops_app) return run(ops);
   if (*exact_app) return run(exact);
   if (*compare_app) return run(compare);
   if (*memory_app) return run(memory);

@@ -11,3 +11,9 @@
 #include <alidade/distance/metric.hpp>
 #include <alidade/index/flat_index.hpp>
 #include <alidade/index/hnsw_index.hpp>
+#include <alidade/ops/activation.hpp>
+#include <alidade/ops/aggregate.hpp>
+#include <alidade/ops/elementwise.hpp>
+#include <alidade/ops/matrix.hpp>
+#include <alidade/ops/quantize_int8.hpp>
+#include <alidade/ops/validate.hpp>

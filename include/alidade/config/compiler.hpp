@@ -30,21 +30,22 @@
 #define ALIDADE_HAS_MADVISE 0
 #endif
 
-// Compilers may fuse a product and a sum into one operation of one rounding. A value that passes through these is rounded
-// first; the instruction is empty. `SIMD` takes a vector register, `SCALAR` a float or double variable.
+// An empty instruction on a value keeps it as it is, in a register: compilers may not fuse the product that it is with a sum
+// into one operation of one rounding, nor load it again for each use. `SIMD` takes a vector register, `SCALAR` a float or
+// double variable.
 #if defined(__wasm__) || (defined(_MSC_VER) && !defined(__clang__))
-#define ALIDADE_ROUND_SIMD(x) static_cast<void>(0)
-#define ALIDADE_ROUND_SCALAR(x) static_cast<void>(0)
+#define ALIDADE_KEEP_SIMD(x) static_cast<void>(0)
+#define ALIDADE_KEEP_SCALAR(x) static_cast<void>(0)
 #elif defined(__AVX512F__)
-#define ALIDADE_ROUND_SIMD(x) asm("" : "+v"(x))
-#define ALIDADE_ROUND_SCALAR(x) asm("" : "+v"(x))
+#define ALIDADE_KEEP_SIMD(x) asm("" : "+v"(x))
+#define ALIDADE_KEEP_SCALAR(x) asm("" : "+v"(x))
 #elif defined(__SSE2__)
-#define ALIDADE_ROUND_SIMD(x) asm("" : "+x"(x))
-#define ALIDADE_ROUND_SCALAR(x) asm("" : "+x"(x))
+#define ALIDADE_KEEP_SIMD(x) asm("" : "+x"(x))
+#define ALIDADE_KEEP_SCALAR(x) asm("" : "+x"(x))
 #elif defined(__aarch64__)
-#define ALIDADE_ROUND_SIMD(x) asm("" : "+w"(x))
-#define ALIDADE_ROUND_SCALAR(x) asm("" : "+w"(x))
+#define ALIDADE_KEEP_SIMD(x) asm("" : "+w"(x))
+#define ALIDADE_KEEP_SCALAR(x) asm("" : "+w"(x))
 #else
-#define ALIDADE_ROUND_SIMD(x) asm("" : "+w"(x))
-#define ALIDADE_ROUND_SCALAR(x) asm("" : "+m"(x))
+#define ALIDADE_KEEP_SIMD(x) asm("" : "+w"(x))
+#define ALIDADE_KEEP_SCALAR(x) asm("" : "+m"(x))
 #endif

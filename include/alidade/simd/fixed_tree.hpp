@@ -46,6 +46,9 @@ struct fixed_tree<V, std::index_sequence<Part...>> {
                                                       const fixed_tree& c) noexcept {
     return {rounded(a.part[Part] * b.part[Part]) + c.part[Part]...};
   }
+  friend ALIDADE_FORCE_INLINE fixed_tree loaded_once(const fixed_tree& a) noexcept {
+    return {loaded_once(a.part[Part])...};
+  }
   friend ALIDADE_FORCE_INLINE fixed_tree abs(const fixed_tree& a) noexcept { return {abs(a.part[Part])...}; }
 
   /// Number i is added to number i + lanes / 2, and so on.

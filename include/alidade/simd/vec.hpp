@@ -24,7 +24,8 @@ namespace simd {
 ///   memory past p + count, the other lanes zero. Vectors of floats load f16 and bf16 too, widened exactly;
 /// - `store(p, v)`, `store_partial(p, count, v)`: likewise;
 /// - `multiply_add(a, b, c)`: a * b + c, fused where the architecture can; `rounded(a * b) + c` is fused nowhere;
-/// - `min`, `max`: of either operand, unspecified which, where one is NaN or both are zeros;
+/// - `loaded_once(v)`: v, which the compiler will not load again for each use;
+/// - `min(a, b)`, `max(a, b)`: NaN where b is; where a alone is, or both are zeros, either of them;
 /// - comparisons give a `V::mask`, for `&`, `|`, `!`, `any`, `select(mask, a, b)` and `bits` (bit i for lane i);
 /// - `scale_by_power_of_two(a, n)`: a * 2^n for integral n, -126 .. 127 (double: -1022 .. 1023);
 /// - `reduce_add(v)`: the sum of the lanes by halves: lane i with lane i + lanes / 2 and so on, on every architecture.
@@ -45,6 +46,7 @@ concept real_vector = requires(V v, typename V::value_type* out, const typename 
   { v / v } -> std::same_as<V>;
   { multiply_add(v, v, v) } -> std::same_as<V>;
   { rounded(v) } -> std::same_as<V>;
+  { loaded_once(v) } -> std::same_as<V>;
   { abs(v) } -> std::same_as<V>;
   { min(v, v) } -> std::same_as<V>;
   { max(v, v) } -> std::same_as<V>;

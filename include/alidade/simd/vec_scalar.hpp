@@ -57,9 +57,10 @@ struct vec_scalar {
     return {a.value * b.value + c.value};
   }
   friend vec_scalar rounded(vec_scalar a) noexcept {
-    ALIDADE_ROUND_SCALAR(a.value);
+    ALIDADE_KEEP_SCALAR(a.value);
     return a;
   }
+  friend vec_scalar loaded_once(vec_scalar a) noexcept { return a; }
   friend vec_scalar abs(vec_scalar a) noexcept { return {std::abs(a.value)}; }
   friend vec_scalar min(vec_scalar a, vec_scalar b) noexcept {
     return {a.value < b.value ? a.value : b.value};

@@ -69,6 +69,7 @@ struct vec_wasm<float> {
     return {wasm_f32x4_add(wasm_f32x4_mul(a.value, b.value), c.value)};
   }
   friend vec_wasm rounded(vec_wasm a) noexcept { return a; }
+  friend vec_wasm loaded_once(vec_wasm a) noexcept { return a; }
   friend vec_wasm abs(vec_wasm a) noexcept { return {wasm_f32x4_abs(a.value)}; }
   // These two are one instruction on x86; wasm_f32x4_min takes care of NaN and -0 with several.
   friend vec_wasm min(vec_wasm a, vec_wasm b) noexcept { return {wasm_f32x4_pmin(b.value, a.value)}; }
@@ -144,6 +145,7 @@ struct vec_wasm<double> {
     return {wasm_f64x2_add(wasm_f64x2_mul(a.value, b.value), c.value)};
   }
   friend vec_wasm rounded(vec_wasm a) noexcept { return a; }
+  friend vec_wasm loaded_once(vec_wasm a) noexcept { return a; }
   friend vec_wasm abs(vec_wasm a) noexcept { return {wasm_f64x2_abs(a.value)}; }
   friend vec_wasm min(vec_wasm a, vec_wasm b) noexcept { return {wasm_f64x2_pmin(b.value, a.value)}; }
   friend vec_wasm max(vec_wasm a, vec_wasm b) noexcept { return {wasm_f64x2_pmax(b.value, a.value)}; }

@@ -7,6 +7,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
+#include <type_traits>
 
 #include <xsimd/xsimd.hpp>
 
@@ -132,16 +133,29 @@ struct vec_xsimd {
     return {a.value * b.value};
   }
   friend ALIDADE_FORCE_INLINE vec_xsimd operator/(vec_xsimd a, vec_xsimd b) noexcept {
+#if ALIDADE_ARCH_ID == ALIDADE_ARCH_ID_neon64  // xsimd 8.1 takes an approximate reciprocal
+    if constexpr (std::is_same_v<T, float>) return {batch(vdivq_f32(a.value, b.value))};
+#endif
     return {a.value / b.value};
   }
+  // xsimd 8.1 leaves AVX-512's and 64-bit NEON's to the compiler, and not every compiler fuses them.
   friend ALIDADE_FORCE_INLINE vec_xsimd multiply_add(vec_xsimd a, vec_xsimd b, vec_xsimd c) noexcept {
+#if ALIDADE_ARCH_ID == ALIDADE_ARCH_ID_avx512
+    if constexpr (std::is_same_v<T, float>) return {batch(_mm512_fmadd_ps(a.value, b.value, c.value))};
+    if constexpr (std::is_same_v<T, double>) return {batch(_mm512_fmadd_pd(a.value, b.value, c.value))};
+#elif ALIDADE_ARCH_ID == ALIDADE_ARCH_ID_neon64
+    if constexpr (std::is_same_v<T, float>) return {batch(vfmaq_f32(c.value, a.value, b.value))};
+    if constexpr (std::is_same_v<T, double>) return {batch(vfmaq_f64(c.value, a.value, b.value))};
+#else
     return {xsimd::fma(a.value, b.value, c.value)};
+#endif
   }
   friend ALIDADE_FORCE_INLINE vec_xsimd rounded(vec_xsimd a) noexcept {
     native v = a.value;
-    ALIDADE_ROUND_SIMD(v);
+    ALIDADE_KEEP_SIMD(v);
     return {batch(v)};
   }
+  friend ALIDADE_FORCE_INLINE vec_xsimd loaded_once(vec_xsimd a) noexcept { return rounded(a); }
   friend ALIDADE_FORCE_INLINE vec_xsimd abs(vec_xsimd a) noexcept { return {xsimd::abs(a.value)}; }
   friend ALIDADE_FORCE_INLINE vec_xsimd min(vec_xsimd a, vec_xsimd b) noexcept {
     return {xsimd::min(a.value, b.value)};
