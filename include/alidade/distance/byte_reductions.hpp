@@ -28,7 +28,7 @@ struct byte_reduction {
   static constexpr std::size_t size = Block::size;
   static constexpr std::size_t registers = simd::f32::registers;
   static constexpr std::size_t width = sizeof(Sum) > Block::size ? 2 : 1;
-  static constexpr std::size_t accumulators = 4 / width;
+  static constexpr std::size_t accumulators = 2;
   static constexpr const char* instruction = Sum::instruction;
 
   static ALIDADE_FORCE_INLINE Block load(const T* p) noexcept { return Block::load(p); }
@@ -37,13 +37,13 @@ struct byte_reduction {
   }
 };
 
-/// |a_i - b_i|: signed bytes are moved up by 128, which changes no difference.
+/// Signed bytes moved up by 128, which changes no difference.
 template <byte_element T, class Bytes>
-ALIDADE_FORCE_INLINE Bytes difference_of(const Bytes& a, const Bytes& b) noexcept {
+ALIDADE_FORCE_INLINE Bytes as_unsigned(const Bytes& a) noexcept {
   if constexpr (std::is_signed_v<T>) {
-    return absolute_difference(flip_sign(a), flip_sign(b));
+    return flip_sign(a);
   } else {
-    return absolute_difference(a, b);
+    return a;
   }
 }
 
@@ -54,7 +54,7 @@ struct byte_squared_difference : byte_reduction<T, typename S::bytes, typename S
   typename S::unsigned_product_sum sum;
 
   ALIDADE_FORCE_INLINE void add(const typename S::bytes& a, const typename S::bytes& b) noexcept {
-    const typename S::bytes difference = difference_of<T>(a, b);
+    const typename S::bytes difference = absolute_difference(as_unsigned<T>(a), as_unsigned<T>(b));
     sum.add(difference, difference);
   }
   ALIDADE_FORCE_INLINE void merge(const byte_squared_difference& other) noexcept { sum.merge(other.sum); }
@@ -85,12 +85,12 @@ struct byte_product : byte_reduction<T, typename S::bytes, product_sum<T, S>> {
 
 /// sum |a_i - b_i|
 template <byte_element T, class S>
-struct byte_absolute_difference : byte_reduction<T, typename S::bytes, typename S::byte_sum> {
+struct byte_absolute_difference : byte_reduction<T, typename S::bytes, typename S::difference_sum> {
   static constexpr std::size_t max_length = 16'843'009;
-  typename S::byte_sum sum;
+  typename S::difference_sum sum;
 
   ALIDADE_FORCE_INLINE void add(const typename S::bytes& a, const typename S::bytes& b) noexcept {
-    sum.add(difference_of<T>(a, b));
+    sum.add(as_unsigned<T>(a), as_unsigned<T>(b));
   }
   ALIDADE_FORCE_INLINE void merge(const byte_absolute_difference& other) noexcept { sum.merge(other.sum); }
   ALIDADE_FORCE_INLINE std::uint32_t result(const T*, const T*, std::size_t) const noexcept {
@@ -100,11 +100,11 @@ struct byte_absolute_difference : byte_reduction<T, typename S::bytes, typename 
 
 /// max |a_i - b_i|
 template <byte_element T, class S>
-struct byte_largest_difference : byte_reduction<T, typename S::bytes, typename S::byte_sum> {
+struct byte_largest_difference : byte_reduction<T, typename S::bytes, typename S::difference_sum> {
   typename S::bytes largest = S::bytes::zero();
 
   ALIDADE_FORCE_INLINE void add(const typename S::bytes& a, const typename S::bytes& b) noexcept {
-    largest = max(largest, difference_of<T>(a, b));
+    largest = max(largest, absolute_difference(as_unsigned<T>(a), as_unsigned<T>(b)));
   }
   ALIDADE_FORCE_INLINE void merge(const byte_largest_difference& other) noexcept {
     largest = max(largest, other.largest);

@@ -128,7 +128,7 @@ bool normalise(std::span<const T> in, std::span<T> out) noexcept {
   for (std::size_t i = 0; i < in.size(); ++i) {
     const double x = static_cast<double>(in[i]) * scale * scale;
     double square = x * x;
-    ALIDADE_ROUND_SCALAR(square);
+    ALIDADE_KEEP_SCALAR(square);
     sums[i % 4] += square;
   }
   const double sum = (sums[0] + sums[1]) + (sums[2] + sums[3]);

@@ -20,7 +20,8 @@
 /// A reduction R over elements of type T: `R::block_type` is what `R::load(p)` makes of `R::size` elements and
 /// `R::load_partial(p, count)` of fewer; a default constructed R is the empty sum; `add(a, b)` takes two blocks, `merge`
 /// another sum. `result(a, b, n)` finishes; it is given the vectors as well, for the few that need a second look.
-/// `R::accumulators` sums run side by side, of `R::width` registers each. `R::instruction` names what R was chosen for.
+/// `R::accumulators` sums run side by side, of `R::width` registers each; half as many up to `R::short_length` elements, where
+/// there is one: setting up and merging costs more than it gains there. `R::instruction` names what R was chosen for.
 namespace alidade {
 inline namespace ALIDADE_ABI_NAMESPACE {
 
@@ -83,6 +84,7 @@ template <real_element T, class V>
 struct real_sum : real_reduction<T, V> {
   static constexpr std::size_t width = width_of<V>;
   static constexpr std::size_t accumulators = accumulators_of<V>;
+  static constexpr std::size_t short_length = V::lanes == 16 && accumulators == 4 ? 400 : 0;
   V sum = V::zero();
 
   ALIDADE_FORCE_INLINE void merge(const real_sum& other) noexcept { sum = sum + other.sum; }
@@ -164,9 +166,9 @@ ALIDADE_NOINLINE real_of<T> cosine_of_extreme_norms(const T* a, const T* b, std:
   for (std::size_t i = 0; i < n; ++i) {
     const double x = to_double(a[i]) * scale_a * scale_a, y = to_double(b[i]) * scale_b * scale_b;
     double xy = x * y, xx = x * x, yy = y * y;
-    ALIDADE_ROUND_SCALAR(xy);
-    ALIDADE_ROUND_SCALAR(xx);
-    ALIDADE_ROUND_SCALAR(yy);
+    ALIDADE_KEEP_SCALAR(xy);
+    ALIDADE_KEEP_SCALAR(xx);
+    ALIDADE_KEEP_SCALAR(yy);
     ab += xy;
     aa += xx;
     bb += yy;
@@ -192,7 +194,8 @@ ALIDADE_FORCE_INLINE real_of<T> cosine_from_sums(real_of<T> ab, real_of<T> aa, r
 template <real_element T, class V>
 struct real_cosine : real_reduction<T, V> {
   static constexpr std::size_t width = 3 * width_of<V>;
-  static constexpr std::size_t accumulators = std::min<std::size_t>(2, accumulators_of<V>);
+  static constexpr std::size_t accumulators =
+      V::lanes == 8 ? accumulators_of<V> : std::min<std::size_t>(2, accumulators_of<V>);
   V ab = V::zero(), aa = V::zero(), bb = V::zero();
 
   ALIDADE_FORCE_INLINE void add(const V& a, const V& b) noexcept {

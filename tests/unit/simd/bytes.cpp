@@ -18,7 +18,7 @@ TEST_CASE_TEMPLATE("operations on registers of bytes are those of the bytes", S,
     const bytes x = bytes::load(a.data() + 1), y = bytes::load(b.data() + 1);
     typename S::unsigned_product_sum products;
     typename S::signed_product_sum signed_products;
-    typename S::byte_sum differences, flipped;
+    typename S::difference_sum differences, flipped;
     std::uint32_t product = 0, signed_product = 0, difference = 0, flips = 0;
     std::uint8_t largest = 0;
     for (std::size_t i = 1; i <= bytes::size; ++i) {
@@ -31,13 +31,14 @@ TEST_CASE_TEMPLATE("operations on registers of bytes are those of the bytes", S,
     }
     products.add(x, y);
     signed_products.add(x, y);
-    differences.add(absolute_difference(x, y));
-    flipped.add(flip_sign(x));
+    differences.add(x, y);
+    flipped.add(flip_sign(x), bytes::zero());
     CHECK(products.total() == product);
     CHECK(signed_products.total() == signed_product);
     CHECK(differences.total() == difference);
     CHECK(flipped.total() == flips);
     CHECK(reduce_max(max(x, y)) == largest);
+    CHECK(reduce_max(absolute_difference(x, x)) == 0);
     auto twice = products;
     twice.merge(products);
     CHECK(twice.total() == 2 * product);
@@ -51,8 +52,8 @@ TEST_CASE_TEMPLATE("a partial load of bytes reads what it is asked for and no mo
         count);  // under the address sanitizer, reading past the end ends the test
     std::uint32_t expected = 0;
     for (std::size_t i = 0; i < count; ++i) expected += exact[i] = static_cast<std::uint8_t>(i + 1);
-    typename S::byte_sum sum;
-    sum.add(S::bytes::load_partial(exact.data(), count));
+    typename S::difference_sum sum;
+    sum.add(S::bytes::zero(), S::bytes::load_partial(exact.data(), count));
     CHECK(sum.total() == expected);
   }
   for (std::size_t count = 0; count < S::bit_block::size; ++count) {

@@ -26,6 +26,10 @@ struct bf16_block {
   static ALIDADE_FORCE_INLINE bf16_block load_partial(const bf16* p, std::size_t count) noexcept {
     return {_mm512_maskz_loadu_epi16((std::uint32_t{1} << count) - 1, p)};
   }
+  friend ALIDADE_FORCE_INLINE bf16_block loaded_once(bf16_block a) noexcept {
+    ALIDADE_KEEP_SIMD(a.value);
+    return a;
+  }
   friend ALIDADE_FORCE_INLINE f32 dot_add(const bf16_block& a, const bf16_block& b, f32 sum) noexcept {
     const __m512 s = sum.value;
     return {f32::batch(

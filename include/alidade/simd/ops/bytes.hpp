@@ -13,10 +13,10 @@
 
 /// Bytes and bits, for which xsimd has no operations that pay: exact sums over registers of bytes.
 ///
-/// - `bytes`: `load`, `load_partial` (count < size bytes, the others zero), `flip_sign` (adds 128 modulo 256, which maps
+/// - `bytes`: `loaded_once` as of vectors, `load`, `load_partial` (count < size bytes, the others zero), `flip_sign` (adds 128 modulo 256, which maps
 ///   signed bytes to unsigned ones in order), `absolute_difference`, `max`, `reduce_max` of unsigned bytes;
 /// - `unsigned_product_sum`, `signed_product_sum`: `add(a, b)` adds the products of the bytes;
-/// - `byte_sum`: `add(a)` adds unsigned bytes;
+/// - `difference_sum`: `add(a, b)` adds the absolute differences of unsigned bytes;
 /// - `bit_block`, `bit_count`: `add(a)` adds the number of bits that are set.
 ///
 /// A sum is a default constructed one that was added to; `merge` adds another; `total()` is right modulo 2^32, for a signed
@@ -29,7 +29,7 @@ struct byte_sums_scalar {
   using bytes = bytes_scalar;
   using unsigned_product_sum = unsigned_product_sum_scalar;
   using signed_product_sum = signed_product_sum_scalar;
-  using byte_sum = byte_sum_scalar;
+  using difference_sum = difference_sum_scalar;
   using bit_block = bit_block_scalar;
   using bit_count = bit_count_scalar;
 };
@@ -41,7 +41,7 @@ struct byte_sums {
   using bytes = bytes_native;
   using unsigned_product_sum = unsigned_product_sum_native;
   using signed_product_sum = signed_product_sum_native;
-  using byte_sum = byte_sum_native;
+  using difference_sum = difference_sum_native;
   using bit_block = bit_block_native;
   using bit_count = bit_count_native;
 };

@@ -30,6 +30,10 @@ struct bytes_native {
     const std::uint64_t high = count > 8 ? detail::load_bytes(bytes + 8, count - 8) : 0;
     return {vreinterpretq_u8_u64(vcombine_u64(vcreate_u64(low), vcreate_u64(high)))};
   }
+  friend ALIDADE_FORCE_INLINE bytes_native loaded_once(bytes_native a) noexcept {
+    ALIDADE_KEEP_SIMD(a.value);
+    return a;
+  }
   friend ALIDADE_FORCE_INLINE bytes_native operator^(bytes_native a, bytes_native b) noexcept {
     return {veorq_u8(a.value, b.value)};
   }
@@ -116,12 +120,16 @@ struct signed_product_sum_native {
   }
 };
 
-struct byte_sum_native {
+struct difference_sum_native {
   static constexpr const char* instruction = ALIDADE_DETAIL_NEON_NAME("uadalp", "vpadal.u16");
   uint32x4_t sum = vdupq_n_u32(0);
 
-  ALIDADE_FORCE_INLINE void add(bytes_native a) noexcept { sum = vpadalq_u16(sum, vpaddlq_u8(a.value)); }
-  ALIDADE_FORCE_INLINE void merge(const byte_sum_native& other) noexcept { sum = vaddq_u32(sum, other.sum); }
+  ALIDADE_FORCE_INLINE void add(bytes_native a, bytes_native b) noexcept {
+    sum = vpadalq_u16(sum, vpaddlq_u8(vabdq_u8(a.value, b.value)));
+  }
+  ALIDADE_FORCE_INLINE void merge(const difference_sum_native& other) noexcept {
+    sum = vaddq_u32(sum, other.sum);
+  }
   ALIDADE_FORCE_INLINE std::uint32_t total() const noexcept { return neon::total(sum); }
 };
 

@@ -22,6 +22,7 @@ struct bytes_scalar {
   static bytes_scalar load(const void* p) noexcept { return {*static_cast<const std::uint8_t*>(p)}; }
   static bytes_scalar load_partial(const void*, std::size_t) noexcept { return {0}; }
 
+  friend bytes_scalar loaded_once(bytes_scalar a) noexcept { return a; }
   friend bytes_scalar flip_sign(bytes_scalar a) noexcept {
     return {static_cast<std::uint8_t>(a.value ^ 0x80u)};
   }
@@ -51,11 +52,11 @@ struct signed_product_sum_scalar {
   std::uint32_t total() const noexcept { return sum; }
 };
 
-struct byte_sum_scalar {
+struct difference_sum_scalar {
   static constexpr const char* instruction = "scalar";
   std::uint32_t sum = 0;
-  void add(bytes_scalar a) noexcept { sum += a.value; }
-  void merge(byte_sum_scalar other) noexcept { sum += other.sum; }
+  void add(bytes_scalar a, bytes_scalar b) noexcept { sum += absolute_difference(a, b).value; }
+  void merge(difference_sum_scalar other) noexcept { sum += other.sum; }
   std::uint32_t total() const noexcept { return sum; }
 };
 
@@ -68,6 +69,7 @@ struct bit_block_scalar {
   static bit_block_scalar load_partial(const void* p, std::size_t count) noexcept {
     return {detail::load_bytes(p, count)};
   }
+  friend bit_block_scalar loaded_once(bit_block_scalar a) noexcept { return a; }
   friend bit_block_scalar operator^(bit_block_scalar a, bit_block_scalar b) noexcept {
     return {a.value ^ b.value};
   }

@@ -26,6 +26,7 @@ struct bytes_native {
     const std::uint64_t high = count > 8 ? detail::load_bytes(bytes + 8, count - 8) : 0;
     return {wasm_i64x2_make(static_cast<long long>(low), static_cast<long long>(high))};
   }
+  friend bytes_native loaded_once(bytes_native a) noexcept { return a; }
   friend bytes_native operator^(bytes_native a, bytes_native b) noexcept {
     return {wasm_v128_xor(a.value, b.value)};
   }
@@ -94,14 +95,15 @@ struct signed_product_sum_native {
   std::uint32_t total() const noexcept { return wasm::total(sum); }
 };
 
-struct byte_sum_native {
+struct difference_sum_native {
   static constexpr const char* instruction = "i16x8.extadd_pairwise_i8x16_u";
   v128_t sum = wasm_i32x4_splat(0);
 
-  void add(bytes_native a) noexcept {
-    sum = wasm_i32x4_add(sum, wasm_u32x4_extadd_pairwise_u16x8(wasm_u16x8_extadd_pairwise_u8x16(a.value)));
+  void add(bytes_native a, bytes_native b) noexcept { add_bytes(absolute_difference(a, b).value); }
+  void add_bytes(v128_t bytes) noexcept {
+    sum = wasm_i32x4_add(sum, wasm_u32x4_extadd_pairwise_u16x8(wasm_u16x8_extadd_pairwise_u8x16(bytes)));
   }
-  void merge(const byte_sum_native& other) noexcept { sum = wasm_i32x4_add(sum, other.sum); }
+  void merge(const difference_sum_native& other) noexcept { sum = wasm_i32x4_add(sum, other.sum); }
   std::uint32_t total() const noexcept { return wasm::total(sum); }
 };
 
@@ -109,9 +111,9 @@ using bit_block_native = bytes_native;
 
 struct bit_count_native {
   static constexpr const char* instruction = "i8x16.popcnt";
-  byte_sum_native sum;
+  difference_sum_native sum;
 
-  void add(bytes_native a) noexcept { sum.add({wasm_i8x16_popcnt(a.value)}); }
+  void add(bytes_native a) noexcept { sum.add_bytes(wasm_i8x16_popcnt(a.value)); }
   void merge(const bit_count_native& other) noexcept { sum.merge(other.sum); }
   std::uint32_t total() const noexcept { return sum.total(); }
 };

@@ -34,6 +34,8 @@ ALIDADE_FORCE_INLINE reg bit_or(reg a, reg b) noexcept { return _mm512_or_si512(
 ALIDADE_FORCE_INLINE reg bit_xor(reg a, reg b) noexcept { return _mm512_xor_si512(a, b); }
 ALIDADE_FORCE_INLINE reg add32(reg a, reg b) noexcept { return _mm512_add_epi32(a, b); }
 ALIDADE_FORCE_INLINE reg add64(reg a, reg b) noexcept { return _mm512_add_epi64(a, b); }
+ALIDADE_FORCE_INLINE reg sub32(reg a, reg b) noexcept { return _mm512_sub_epi32(a, b); }
+ALIDADE_FORCE_INLINE reg left32(reg a, unsigned n) noexcept { return _mm512_slli_epi32(a, n); }
 ALIDADE_FORCE_INLINE reg add8(reg a, reg b) noexcept { return _mm512_add_epi8(a, b); }
 ALIDADE_FORCE_INLINE reg sub8(reg a, reg b) noexcept { return _mm512_sub_epi8(a, b); }
 ALIDADE_FORCE_INLINE reg max8(reg a, reg b) noexcept { return _mm512_max_epu8(a, b); }
@@ -42,7 +44,7 @@ ALIDADE_FORCE_INLINE reg right16(reg a, unsigned n) noexcept { return _mm512_srl
 ALIDADE_FORCE_INLINE reg left16(reg a, unsigned n) noexcept { return _mm512_slli_epi16(a, n); }
 ALIDADE_FORCE_INLINE reg signed_right16(reg a, unsigned n) noexcept { return _mm512_srai_epi16(a, n); }
 ALIDADE_FORCE_INLINE reg pair_products(reg a, reg b) noexcept { return _mm512_madd_epi16(a, b); }
-ALIDADE_FORCE_INLINE reg sum_bytes(reg a) noexcept { return _mm512_sad_epu8(a, zero()); }
+ALIDADE_FORCE_INLINE reg sum_differences(reg a, reg b) noexcept { return _mm512_sad_epu8(a, b); }
 ALIDADE_FORCE_INLINE reg look_up(__m128i table, reg index) noexcept {
   return _mm512_shuffle_epi8(_mm512_broadcast_i32x4(table), index);
 }
@@ -91,6 +93,8 @@ ALIDADE_FORCE_INLINE reg bit_or(reg a, reg b) noexcept { return _mm256_or_si256(
 ALIDADE_FORCE_INLINE reg bit_xor(reg a, reg b) noexcept { return _mm256_xor_si256(a, b); }
 ALIDADE_FORCE_INLINE reg add32(reg a, reg b) noexcept { return _mm256_add_epi32(a, b); }
 ALIDADE_FORCE_INLINE reg add64(reg a, reg b) noexcept { return _mm256_add_epi64(a, b); }
+ALIDADE_FORCE_INLINE reg sub32(reg a, reg b) noexcept { return _mm256_sub_epi32(a, b); }
+ALIDADE_FORCE_INLINE reg left32(reg a, int n) noexcept { return _mm256_slli_epi32(a, n); }
 ALIDADE_FORCE_INLINE reg add8(reg a, reg b) noexcept { return _mm256_add_epi8(a, b); }
 ALIDADE_FORCE_INLINE reg sub8(reg a, reg b) noexcept { return _mm256_sub_epi8(a, b); }
 ALIDADE_FORCE_INLINE reg max8(reg a, reg b) noexcept { return _mm256_max_epu8(a, b); }
@@ -99,7 +103,7 @@ ALIDADE_FORCE_INLINE reg right16(reg a, int n) noexcept { return _mm256_srli_epi
 ALIDADE_FORCE_INLINE reg left16(reg a, int n) noexcept { return _mm256_slli_epi16(a, n); }
 ALIDADE_FORCE_INLINE reg signed_right16(reg a, int n) noexcept { return _mm256_srai_epi16(a, n); }
 ALIDADE_FORCE_INLINE reg pair_products(reg a, reg b) noexcept { return _mm256_madd_epi16(a, b); }
-ALIDADE_FORCE_INLINE reg sum_bytes(reg a) noexcept { return _mm256_sad_epu8(a, zero()); }
+ALIDADE_FORCE_INLINE reg sum_differences(reg a, reg b) noexcept { return _mm256_sad_epu8(a, b); }
 ALIDADE_FORCE_INLINE reg look_up(__m128i table, reg index) noexcept {
   return _mm256_shuffle_epi8(_mm256_broadcastsi128_si256(table), index);
 }
@@ -133,6 +137,8 @@ ALIDADE_FORCE_INLINE reg bit_or(reg a, reg b) noexcept { return _mm_or_si128(a, 
 ALIDADE_FORCE_INLINE reg bit_xor(reg a, reg b) noexcept { return _mm_xor_si128(a, b); }
 ALIDADE_FORCE_INLINE reg add32(reg a, reg b) noexcept { return _mm_add_epi32(a, b); }
 ALIDADE_FORCE_INLINE reg add64(reg a, reg b) noexcept { return _mm_add_epi64(a, b); }
+ALIDADE_FORCE_INLINE reg sub32(reg a, reg b) noexcept { return _mm_sub_epi32(a, b); }
+ALIDADE_FORCE_INLINE reg left32(reg a, int n) noexcept { return _mm_slli_epi32(a, n); }
 ALIDADE_FORCE_INLINE reg add8(reg a, reg b) noexcept { return _mm_add_epi8(a, b); }
 ALIDADE_FORCE_INLINE reg sub8(reg a, reg b) noexcept { return _mm_sub_epi8(a, b); }
 ALIDADE_FORCE_INLINE reg max8(reg a, reg b) noexcept { return _mm_max_epu8(a, b); }
@@ -141,7 +147,7 @@ ALIDADE_FORCE_INLINE reg right16(reg a, int n) noexcept { return _mm_srli_epi16(
 ALIDADE_FORCE_INLINE reg left16(reg a, int n) noexcept { return _mm_slli_epi16(a, n); }
 ALIDADE_FORCE_INLINE reg signed_right16(reg a, int n) noexcept { return _mm_srai_epi16(a, n); }
 ALIDADE_FORCE_INLINE reg pair_products(reg a, reg b) noexcept { return _mm_madd_epi16(a, b); }
-ALIDADE_FORCE_INLINE reg sum_bytes(reg a) noexcept { return _mm_sad_epu8(a, zero()); }
+ALIDADE_FORCE_INLINE reg sum_differences(reg a, reg b) noexcept { return _mm_sad_epu8(a, b); }
 #if ALIDADE_ARCH_ID == ALIDADE_ARCH_ID_sse4_1
 ALIDADE_FORCE_INLINE reg look_up(__m128i table, reg index) noexcept { return _mm_shuffle_epi8(table, index); }
 #endif
@@ -181,6 +187,10 @@ struct bytes_native {
   static ALIDADE_FORCE_INLINE bytes_native load(const void* p) noexcept { return {x86::load(p)}; }
   static ALIDADE_FORCE_INLINE bytes_native load_partial(const void* p, std::size_t count) noexcept {
     return {x86::load_partial(p, count)};
+  }
+  friend ALIDADE_FORCE_INLINE bytes_native loaded_once(bytes_native a) noexcept {
+    ALIDADE_KEEP_SIMD(a.value);
+    return a;
   }
   friend ALIDADE_FORCE_INLINE bytes_native operator^(bytes_native a, bytes_native b) noexcept {
     return {x86::bit_xor(a.value, b.value)};
@@ -227,27 +237,26 @@ struct unsigned_product_sum_native {
     sums = x86::add32(sums, other.sums);
   }
   ALIDADE_FORCE_INLINE std::uint32_t total() const noexcept {
-    const x86::reg s2 = x86::add32(sums, sums), s4 = x86::add32(s2, s2), s8 = x86::add32(s4, s4);
-    const x86::reg s16 = x86::add32(s8, s8), s32 = x86::add32(s16, s16), s64 = x86::add32(s32, s32);
-    return x86::total32(x86::add32(products, x86::add32(s64, s64)));
+    return x86::total32(x86::add32(products, x86::left32(sums, 7)));
   }
 };
 
-/// sum a b = sum (a + 128) b - 128 sum b for signed bytes.
+/// sum a b = sum a (b + 128) - 128 sum a for signed bytes. In either case the second sum is of a alone, and the compiler
+/// takes it once when one a is multiplied with several b.
 struct signed_product_sum_native {
   static constexpr const char* instruction = "vpdpbusd";
   x86::reg products = x86::zero(), sums = x86::zero();
 
   ALIDADE_FORCE_INLINE void add(bytes_native a, bytes_native b) noexcept {
-    products = x86::dot4(products, flip_sign(a).value, b.value);
-    sums = x86::dot4(sums, x86::splat8(128), b.value);
+    products = x86::dot4(products, flip_sign(b).value, a.value);
+    sums = x86::dot4(sums, x86::splat8(1), a.value);
   }
   ALIDADE_FORCE_INLINE void merge(const signed_product_sum_native& other) noexcept {
     products = x86::add32(products, other.products);
     sums = x86::add32(sums, other.sums);
   }
   ALIDADE_FORCE_INLINE std::uint32_t total() const noexcept {
-    return x86::total32(products) - x86::total32(sums);
+    return x86::total32(x86::sub32(products, x86::left32(sums, 7)));
   }
 };
 
@@ -286,12 +295,16 @@ struct signed_product_sum_native {
 
 #endif
 
-struct byte_sum_native {
+struct difference_sum_native {
   static constexpr const char* instruction = "psadbw";
   x86::reg sum = x86::zero();
 
-  ALIDADE_FORCE_INLINE void add(bytes_native a) noexcept { sum = x86::add64(sum, x86::sum_bytes(a.value)); }
-  ALIDADE_FORCE_INLINE void merge(const byte_sum_native& other) noexcept { sum = x86::add64(sum, other.sum); }
+  ALIDADE_FORCE_INLINE void add(bytes_native a, bytes_native b) noexcept {
+    sum = x86::add64(sum, x86::sum_differences(a.value, b.value));
+  }
+  ALIDADE_FORCE_INLINE void merge(const difference_sum_native& other) noexcept {
+    sum = x86::add64(sum, other.sum);
+  }
   ALIDADE_FORCE_INLINE std::uint32_t total() const noexcept { return x86::total64(sum); }
 };
 
@@ -314,7 +327,7 @@ struct bit_count_native {
     x86::reg x = x86::sub8(a.value, x86::bit_and(x86::right16(a.value, 1), ones));
     x = x86::add8(x86::bit_and(x, twos), x86::bit_and(x86::right16(x, 2), twos));
     x = x86::bit_and(x86::add8(x, x86::right16(x, 4)), fours);
-    sum = x86::add64(sum, x86::sum_bytes(x));
+    sum = x86::add64(sum, x86::sum_differences(x, x86::zero()));
   }
 #else
   static constexpr const char* instruction = "pshufb";
@@ -323,7 +336,7 @@ struct bit_count_native {
     const x86::reg low = x86::bit_and(a.value, x86::splat8(0x0f));
     const x86::reg high = x86::bit_and(x86::right16(a.value, 4), x86::splat8(0x0f));
     const x86::reg bits = x86::add8(x86::look_up(counts, low), x86::look_up(counts, high));
-    sum = x86::add64(sum, x86::sum_bytes(bits));
+    sum = x86::add64(sum, x86::sum_differences(bits, x86::zero()));
   }
 #endif
   ALIDADE_FORCE_INLINE void merge(const bit_count_native& other) noexcept {
