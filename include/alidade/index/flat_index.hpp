@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
+#include <limits>
 #include <span>
 #include <system_error>
 #include <utility>
@@ -13,6 +14,7 @@
 #include <alidade/core/matrix_view.hpp>
 #include <alidade/core/parallel.hpp>
 #include <alidade/distance/metric.hpp>
+#include <alidade/index/detail/block_scan.hpp>
 #include <alidade/index/detail/vector_set.hpp>
 #include <alidade/index/neighbor.hpp>
 #include <alidade/index/options.hpp>
@@ -114,8 +116,20 @@ class flat_index {
     }
     search_results<distance_type> results(queries.rows(), std::min(options.k, size()));
     if (empty()) return results;
-    // Few queries to a task when there are few in all, so that every thread gets some.
     const std::size_t threads = detail::resolve_threads(options.threads);
+    if constexpr (form != detail::product_form::none) {
+      using blocks = detail::block_scan<T, form>;
+      // Rows are packed anew for each task, so there is one for each thread.
+      const std::size_t share = (queries.rows() + threads - 1) / threads;
+      if (share >= blocks::min_queries && dimension() <= blocks::max_dimension) {
+        detail::parallel_for(queries.rows(), share, threads,
+                             [&](std::size_t begin, std::size_t end, std::size_t) {
+                               scan_blocks(prepared, begin, end, results);
+                             });
+        return results;
+      }
+    }
+    // Few queries to a task when there are few in all, so that every thread gets some.
     const std::size_t grain = std::clamp<std::size_t>(queries.rows() / (4 * threads), 1, 32);
     detail::parallel_for(
         queries.rows(), grain, threads,
@@ -123,41 +137,88 @@ class flat_index {
     return results;
   }
 
-  /// Answers queries [begin, end): block by block of rows, each against all of these queries. A query's answers so far
-  /// are a heap with the worst on top, in the place of its results.
+  static constexpr detail::product_form form = detail::form_of<Metric, T>;
+
+  /// A query's answers so far: a heap with the worst on top, in the place of its results.
+  class answers {
+   public:
+    explicit answers(std::span<neighbor_type> slots) : slots_(slots) {}
+    std::size_t count() const noexcept { return count_; }
+    bool full() const noexcept { return count_ == slots_.size(); }
+    /// No farther one is an answer; of the same distance one with a smaller key is.
+    bool rules_out(distance_type distance) const noexcept { return full() && slots_[0].distance < distance; }
+    double bound() const noexcept {
+      return full() ? static_cast<double>(slots_[0].distance) : std::numeric_limits<double>::infinity();
+    }
+
+    void offer(const neighbor_type& offered) {
+      if (!full()) {
+        slots_[count_++] = offered;
+        std::push_heap(slots_.begin(), slots_.begin() + static_cast<std::ptrdiff_t>(count_));
+      } else if (offered < slots_[0]) {
+        std::pop_heap(slots_.begin(), slots_.end());
+        slots_.back() = offered;
+        std::push_heap(slots_.begin(), slots_.end());
+      }
+    }
+    void sort() { std::sort_heap(slots_.begin(), slots_.begin() + static_cast<std::ptrdiff_t>(count_)); }
+
+   private:
+    std::span<neighbor_type> slots_;
+    std::size_t count_ = 0;
+  };
+
+  static std::vector<answers> answers_of(std::size_t begin, std::size_t end,
+                                         search_results<distance_type>& results) {
+    std::vector<answers> all;
+    all.reserve(end - begin);
+    for (std::size_t query = begin; query < end; ++query) all.emplace_back(results.slots(query));
+    return all;
+  }
+  static void finish(std::size_t begin, std::vector<answers>& all, search_results<distance_type>& results) {
+    for (std::size_t i = 0; i < all.size(); ++i) {
+      all[i].sort();
+      results.set_count(begin + i, all[i].count());
+    }
+  }
+
+  /// Answers queries [begin, end): block by block of rows, each against all of these queries.
   void scan(const T* prepared, std::size_t begin, std::size_t end,
             search_results<distance_type>& results) const {
     constexpr std::size_t block = 64;
     const T* rows[block];
     distance_type distances[block];
-    std::vector<std::size_t> counts(end - begin, 0);
+    auto all = answers_of(begin, end, results);
     const auto view = vectors_.view();
     for (std::size_t first = 0; first < size(); first += block) {
       const std::size_t count = std::min(block, size() - first);
       for (std::size_t j = 0; j < count; ++j) rows[j] = vectors_.row(first + j);
       for (std::size_t query = begin; query < end; ++query) {
         view.distances(prepared + query * vectors_.stride(), rows, count, distances);
-        const auto slots = results.slots(query);
-        std::size_t& found = counts[query - begin];
+        answers& found = all[query - begin];
         for (std::size_t j = 0; j < count; ++j) {
-          if (found == slots.size() && slots[0].distance < distances[j]) continue;
-          const neighbor_type offered{vectors_.key(first + j), distances[j]};
-          if (found < slots.size()) {
-            slots[found++] = offered;
-            std::push_heap(slots.begin(), slots.begin() + static_cast<std::ptrdiff_t>(found));
-          } else if (offered < slots[0]) {
-            std::pop_heap(slots.begin(), slots.end());
-            slots.back() = offered;
-            std::push_heap(slots.begin(), slots.end());
-          }
+          if (!found.rules_out(distances[j])) found.offer({vectors_.key(first + j), distances[j]});
         }
       }
     }
-    for (std::size_t query = begin; query < end; ++query) {
-      const auto slots = results.slots(query).first(counts[query - begin]);
-      std::sort_heap(slots.begin(), slots.end());
-      results.set_count(query, slots.size());
-    }
+    finish(begin, all, results);
+  }
+
+  /// The same answers where the metric follows from inner products.
+  void scan_blocks(const T* prepared, std::size_t begin, std::size_t end,
+                   search_results<distance_type>& results) const {
+    const std::size_t stride = vectors_.stride();
+    const T* const queries = prepared + begin * stride;
+    auto all = answers_of(begin, end, results);
+    const auto view = vectors_.view();
+    detail::block_scan<T, form> blocks(queries, end - begin, stride, dimension());
+    blocks.run(
+        size(), [&](std::size_t slot) { return vectors_.row(slot); },
+        [&](std::size_t query, std::size_t slot) {
+          all[query].offer({vectors_.key(slot), view.distance(queries + query * stride, slot)});
+          return all[query].bound();
+        });
+    finish(begin, all, results);
   }
 
   vectors vectors_;

@@ -1,0 +1,168 @@
+#pragma once
+
+#include <algorithm>
+#include <cmath>
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+#include <span>
+#include <type_traits>
+#include <utility>
+
+#include <alidade/config/compiler.hpp>
+#include <alidade/config/namespace.hpp>
+#include <alidade/core/half.hpp>
+#include <alidade/distance/byte_reductions.hpp>
+#include <alidade/distance/real_reductions.hpp>
+#include <alidade/simd/ops/bf16_dot.hpp>
+#include <alidade/simd/ops/transpose.hpp>
+#include <alidade/simd/vec.hpp>
+
+/// Inner products of several vectors with many, in tiles that stay in registers, at the speed of a matrix product: two
+/// vectors of columns by twelve or six rows, so that each load feeds several multiply-adds (Goto and van de Geijn, "Anatomy
+/// of high-performance matrix multiplication", ACM TOMS 34:3, 2008).
+///
+/// Products are estimates: they are summed one after the other, and where the processor multiplies bf16 at twice the speed
+/// of floats, numbers are rounded to that first. `rounding` bounds how far an estimate is from the product, so that what
+/// is decided by it can be checked where it is close.
+namespace alidade {
+inline namespace ALIDADE_ABI_NAMESPACE {
+namespace detail {
+
+#if ALIDADE_HAS_AVX512_BF16
+
+/// Two bf16 a unit.
+struct product_engine {
+  static constexpr std::size_t numbers = 2;
+  using vector = simd::bf16_block;
+
+  static ALIDADE_FORCE_INLINE vector load(const std::uint32_t* p) noexcept { return {_mm512_load_si512(p)}; }
+  static ALIDADE_FORCE_INLINE vector broadcast(std::uint32_t unit) noexcept {
+    return {_mm512_set1_epi32(static_cast<int>(unit))};
+  }
+  static ALIDADE_FORCE_INLINE simd::f32 add(const vector& a, const vector& b, simd::f32 sum) noexcept {
+    return dot_add(a, b, sum);
+  }
+
+  /// Rounds n numbers, and gives the norm of what that takes away. Subnormal numbers count as taken away.
+  static float round(const float* in, std::size_t n, std::uint32_t* out) noexcept {
+    __m512 lost = _mm512_setzero_ps();
+    for (std::size_t i = 0; i < n; i += 16) {
+      const auto present = static_cast<__mmask16>(n - i >= 16 ? 0xffffu : (1u << (n - i)) - 1u);
+      const __m512 x = _mm512_maskz_loadu_ps(present, in + i);
+      const __m256i rounded = detail::bit_cast<__m256i>(_mm512_cvtneps_pbh(x));
+      const __m512 back = _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32(rounded), 16));
+      const __m512 difference = _mm512_sub_ps(x, back);
+      lost = _mm512_fmadd_ps(difference, difference, lost);
+      // An odd number's last unit has a zero for its other half.
+      std::uint16_t halves[16];
+      std::memcpy(halves, &rounded, sizeof(halves));
+      std::memcpy(out + i / 2, halves, std::min<std::size_t>(n - i + (n - i) % 2, 16) * 2);
+    }
+    return std::sqrt(reduce_add(simd::f32{simd::f32::batch(lost)}));
+  }
+};
+
+#else
+
+/// A float a unit.
+struct product_engine {
+  static constexpr std::size_t numbers = 1;
+  using vector = simd::f32;
+
+  static ALIDADE_FORCE_INLINE vector load(const std::uint32_t* p) noexcept {
+    return simd::f32::load(reinterpret_cast<const float*>(p));
+  }
+  static ALIDADE_FORCE_INLINE vector broadcast(std::uint32_t unit) noexcept {
+    return simd::f32::broadcast(detail::bit_cast<float>(unit));
+  }
+  static ALIDADE_FORCE_INLINE simd::f32 add(vector a, vector b, simd::f32 sum) noexcept {
+    return multiply_add(a, b, sum);
+  }
+  static float round(const float* in, std::size_t n, std::uint32_t* out) noexcept {
+    std::memcpy(out, in, n * sizeof(float));
+    return 0;
+  }
+};
+
+#endif
+
+/// The shape of a tile, and of what is packed for it.
+struct product_tile {
+  using V = simd::f32;
+  static constexpr std::size_t width = 2 * V::lanes;
+  static constexpr std::size_t rows = V::registers >= 32 ? 12 : V::lanes >= 8 ? 6 : 4;
+
+  static constexpr std::size_t units(std::size_t n) noexcept {
+    return (n + product_engine::numbers - 1) / product_engine::numbers;
+  }
+
+  /// One vector in units; `lost` is the norm of what rounding took away.
+  template <class T>
+  static float to_units(const T* in, std::size_t n, float* scratch, std::uint32_t* out) noexcept {
+    if constexpr (std::is_same_v<T, float>) {
+      return product_engine::round(in, n, out);
+    } else {
+      std::transform(in, in + n, scratch, [](T x) { return static_cast<float>(x); });
+      return product_engine::round(scratch, n, out);
+    }
+  }
+
+  /// `count` vectors of `depth` units side by side, `wide` of them with zeros for those that are missing:
+  /// out[k * wide + j] = vectors[j][k].
+  static void pack(const std::uint32_t* const* vectors, std::size_t count, std::size_t wide,
+                   std::size_t depth, std::uint32_t* out) noexcept {
+    std::size_t j = 0;
+    for (; j + 4 <= count; j += 4) {
+      const std::uint32_t* from[4] = {vectors[j], vectors[j + 1], vectors[j + 2], vectors[j + 3]};
+      std::size_t k = 0;
+      for (; k + 4 <= depth; k += 4) {
+        simd::transpose4(from, out + k * wide + j, wide);
+        for (auto& p : from) p += 4;
+      }
+      for (; k < depth; ++k) {
+        for (std::size_t i = 0; i < 4; ++i) out[k * wide + j + i] = *from[i]++;
+      }
+    }
+    for (; j < count; ++j) {
+      std::uint32_t* to = out + j;
+      for (const std::uint32_t *from = vectors[j], *end = from + depth; from != end; ++from, to += wide)
+        *to = *from;
+    }
+    for (; j < wide; ++j) {
+      for (std::size_t k = 0; k < depth; ++k) out[k * wide + j] = 0;
+    }
+  }
+
+  /// sums[i][h] = the products of row i with the columns of half h of a panel. `a` and `b` are packed, `rows` and `width`
+  /// wide, b at a multiple of its vectors' size.
+  template <std::size_t... Row>
+  static ALIDADE_FORCE_INLINE void multiply(std::index_sequence<Row...>, const std::uint32_t* a,
+                                            const std::uint32_t* b, std::size_t depth,
+                                            V (*sums)[2]) noexcept {
+    V low[] = {(static_cast<void>(Row), V::zero())...}, high[] = {(static_cast<void>(Row), V::zero())...};
+    for (std::size_t k = 0; k < depth; ++k, a += sizeof...(Row), b += width) {
+      const auto b0 = product_engine::load(b), b1 = product_engine::load(b + V::lanes);
+      const auto step = [&](std::uint32_t unit, V& first, V& second) {
+        const auto x = product_engine::broadcast(unit);
+        first = product_engine::add(x, b0, first);
+        second = product_engine::add(x, b1, second);
+      };
+      (step(a[Row], low[Row], high[Row]), ...);
+    }
+    ((sums[Row][0] = low[Row], sums[Row][1] = high[Row]), ...);
+  }
+
+  /// How far an estimate may be from the product of vectors a, b of n numbers, given their norms and what rounding took:
+  /// |lost_a| |b| + |a + lost_a| |lost_b| for the rounding, and for the sum n u |a| |b| (Higham, section 3.1), doubled, which
+  /// covers the errors of the norms themselves; what underflows is less than 2^-120 n.
+  static double rounding(std::size_t n, double norm_a, double lost_a, double norm_b, double lost_b) noexcept {
+    const auto terms = static_cast<double>(n);
+    return 2 * (lost_a * norm_b + (norm_a + lost_a) * lost_b + (terms + 32) * 0x1p-23 * norm_a * norm_b) +
+           terms * 0x1p-120 * (1 + norm_a + norm_b);
+  }
+};
+
+}  // namespace detail
+}  // namespace ALIDADE_ABI_NAMESPACE
+}  // namespace alidade
