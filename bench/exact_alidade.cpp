@@ -31,19 +31,16 @@ exact_contestant exact_distances(const workload& data) {
     using metric_type = typename metric_of<Index>::type;
     using distance = alidade::distance_result<metric_type, T>;
     using view = alidade::matrix_view<T>;
-    if constexpr (requires(view v, std::span<distance> out) { many_to_many(metric_type{}, v, v, out); }) {
-      const auto out = std::make_shared<std::vector<distance>>(tile_rows * tile_queries);
-      const auto run = [&data, out] {
-        for_tiles(data, [&](std::size_t query, std::size_t queries, std::size_t row, std::size_t rows) {
-          many_to_many(metric_type{},
-                       view(elements<T>::queries(data).row(query).data(), queries, data.dimension()),
-                       view(elements<T>::base(data).row(row).data(), rows, data.dimension()),
-                       std::span<distance>(out->data(), queries * rows));
-        });
-      };
-      return exact_contestant{"many_to_many", alidade::arch_name(), true, run, nullptr};
-    }
-    return exact_contestant{};
+    const auto out = std::make_shared<std::vector<distance>>(tile_rows * tile_queries);
+    const auto run = [&data, out] {
+      for_tiles(data, [&](std::size_t query, std::size_t queries, std::size_t row, std::size_t rows) {
+        many_to_many(metric_type{},
+                     view(elements<T>::queries(data).row(query).data(), queries, data.dimension()),
+                     view(elements<T>::base(data).row(row).data(), rows, data.dimension()),
+                     std::span<distance>(out->data(), queries * rows));
+      });
+    };
+    return exact_contestant{"many_to_many", alidade::arch_name(), true, run, nullptr};
   });
 }
 

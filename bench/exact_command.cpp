@@ -62,7 +62,7 @@ double largest_excess(const workload& data, const matrix<std::uint64_t>& found) 
 
 std::vector<exact_contestant> make_contestants(const exact_command& command, const workload& data) {
   std::vector<exact_contestant> contestants{exact_alidade(data, command.k)};
-  if (auto c = exact_distances(data); c.run) contestants.push_back(c);
+  contestants.push_back(exact_distances(data));
   for (const std::string& peer : command.peers) {
     if (peer != "faiss" && peer != "openblas") {
       throw input_error("--peer " + peer + ": the peers are faiss and openblas");

@@ -261,6 +261,7 @@ macro(check_bench)
   check("${build}/bench/alidade_bench" kernels --type ${every_type} --metric ${every_metric} --dim 100 --rounds 3
     --json "${build}/kernels.json")
   check("${build}/bench/alidade_bench" compare "${build}/kernels.json" "${build}/kernels.json" --at-least 0.99)
+  check("${build}/bench/alidade_bench" ops --size 64 --rounds 2 --json "${build}/ops.json")
   check("${build}/bench/alidade_bench" exact --rows 2000 --dim 32 --queries 100 --rounds 2 --json "${build}/exact.json")
 endmacro()
 

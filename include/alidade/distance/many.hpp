@@ -55,5 +55,25 @@ void one_to_many(const Metric& metric, std::type_identity_t<std::span<const T>> 
   }
 }
 
+/// out[i * rows.rows() + j] = metric(queries[i], rows[j]), bit for bit. Rows are measured against all queries while they are
+/// in the first cache, several at a time in registers. queries.columns() == rows.columns(),
+/// out.size() == queries.rows() * rows.rows() (asserted).
+template <class Metric, class T>
+requires metric<Metric, T>
+void many_to_many(const Metric& metric, matrix_view<T> queries, matrix_view<T> rows,
+                  std::span<distance_result<Metric, T>> out) noexcept {
+  ALIDADE_ASSERT(queries.columns() == rows.columns());
+  ALIDADE_ASSERT(out.size() == queries.rows() * rows.rows());
+  constexpr std::size_t near_bytes = std::size_t{16} << 10;
+  const std::size_t row_bytes = std::max<std::size_t>(rows.columns() * sizeof(T), 1);
+  const std::size_t block = std::clamp<std::size_t>(near_bytes / row_bytes, 4, 64);
+  for (std::size_t first = 0; first < rows.rows(); first += block) {
+    const std::size_t count = std::min(block, rows.rows() - first);
+    const matrix_view<T> near(rows.data() + first * rows.stride(), count, rows.columns(), rows.stride());
+    for (std::size_t i = 0; i < queries.rows(); ++i)
+      one_to_many(metric, queries[i], near, out.subspan(i * rows.rows() + first, count));
+  }
+}
+
 }  // namespace ALIDADE_ABI_NAMESPACE
 }  // namespace alidade

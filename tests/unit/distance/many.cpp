@@ -1,5 +1,6 @@
 #include <doctest/doctest.h>
 
+#include <algorithm>
 #include <vector>
 
 #include <alidade/distance/many.hpp>
@@ -11,7 +12,7 @@ using namespace alidade;
 namespace {
 
 template <class T, class Metric>
-void check_one_to_many(const Metric& metric) {
+void check_many(const Metric& metric) {
   test::random r(3);
   for (const std::size_t n : {1u, 5u, 16u, 33u, 100u}) {
     for (const std::size_t rows : {0u, 1u, 3u, 4u, 9u, 130u}) {
@@ -21,6 +22,15 @@ void check_one_to_many(const Metric& metric) {
       std::vector<distance_result<Metric, T>> out(rows);
       one_to_many(metric, query, view, out);
       for (std::size_t i = 0; i < rows; ++i) CHECK(out[i] == metric(std::span<const T>(query), view[i]));
+
+      const matrix_view<T> queries(base.data(), std::min<std::size_t>(rows, 7), n, stride - 1);
+      std::vector<distance_result<Metric, T>> all(queries.rows() * rows);
+      many_to_many(metric, queries, view, all);
+      std::size_t different = 0;
+      for (std::size_t i = 0; i < queries.rows(); ++i) {
+        for (std::size_t j = 0; j < rows; ++j) different += all[i * rows + j] != metric(queries[i], view[j]);
+      }
+      CHECK(different == 0);
     }
   }
 }
@@ -31,19 +41,19 @@ struct first_component {
 
 }  // namespace
 
-TEST_CASE_TEMPLATE("one to many is one to one many times, bit for bit", T, float, double, f16, bf16,
-                   std::int8_t, std::uint8_t) {
-  check_one_to_many<T>(metrics::l2_squared{});
-  check_one_to_many<T>(metrics::inner_product{});
-  check_one_to_many<T>(metrics::cosine{});
-  check_one_to_many<T>(metrics::l1{});
-  check_one_to_many<T>(metrics::chebyshev{});
-  check_one_to_many<T>(metrics::reproducible<metrics::l2_squared>{});
-  check_one_to_many<T>(metrics::reproducible<metrics::cosine>{});
+TEST_CASE_TEMPLATE("one to many and many to many are one to one many times, bit for bit", T, float, double,
+                   f16, bf16, std::int8_t, std::uint8_t) {
+  check_many<T>(metrics::l2_squared{});
+  check_many<T>(metrics::inner_product{});
+  check_many<T>(metrics::cosine{});
+  check_many<T>(metrics::l1{});
+  check_many<T>(metrics::chebyshev{});
+  check_many<T>(metrics::reproducible<metrics::l2_squared>{});
+  check_many<T>(metrics::reproducible<metrics::cosine>{});
 }
 
-TEST_CASE("one to many of bits, and in a metric of the user's") {
-  check_one_to_many<bits8>(metrics::hamming{});
-  check_one_to_many<bits8>(metrics::jaccard{});
-  check_one_to_many<float>(first_component{});
+TEST_CASE("one to many and many to many of bits, and in a metric of the user's") {
+  check_many<bits8>(metrics::hamming{});
+  check_many<bits8>(metrics::jaccard{});
+  check_many<float>(first_component{});
 }

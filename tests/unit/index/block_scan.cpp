@@ -132,8 +132,8 @@ TEST_CASE("estimates stay within what they say they may be off") {
       detail::aligned_bytes rows(tile::rows * units * 4), panel(tile::width * units * 4);
       auto* const row_words = reinterpret_cast<std::uint32_t*>(rows.data());
       auto* const panel_words = reinterpret_cast<std::uint32_t*>(panel.data());
-      tile::pack(pointers.data(), tile::rows, tile::rows, units, row_words);
-      tile::pack(pointers.data() + tile::rows, tile::width, tile::width, units, panel_words);
+      tile::pack(pointers.data(), pointers.size() - tile::width, tile::rows, units, row_words);
+      tile::pack(pointers.data() + tile::rows, pointers.size() - tile::rows, tile::width, units, panel_words);
       tile::V sums[tile::rows][2];
       tile::multiply(std::make_index_sequence<tile::rows>{}, row_words, panel_words, units, sums);
       for (std::size_t i = 0; i < tile::rows; ++i) {
