@@ -64,14 +64,22 @@ void many_to_many(const Metric& metric, matrix_view<T> queries, matrix_view<T> r
                   std::span<distance_result<Metric, T>> out) noexcept {
   ALIDADE_ASSERT(queries.columns() == rows.columns());
   ALIDADE_ASSERT(out.size() == queries.rows() * rows.rows());
-  constexpr std::size_t near_bytes = std::size_t{16} << 10;
-  const std::size_t row_bytes = std::max<std::size_t>(rows.columns() * sizeof(T), 1);
-  const std::size_t block = std::clamp<std::size_t>(near_bytes / row_bytes, 4, 64);
-  for (std::size_t first = 0; first < rows.rows(); first += block) {
-    const std::size_t count = std::min(block, rows.rows() - first);
-    const matrix_view<T> near(rows.data() + first * rows.stride(), count, rows.columns(), rows.stride());
+  if constexpr (detail::groups_distances<Metric, T, distance_result<Metric, T>>) {
+    constexpr std::size_t near_bytes = std::size_t{16} << 10, most = 64;
+    const std::size_t row_bytes = std::max<std::size_t>(rows.columns() * sizeof(T), 1);
+    const std::size_t block = std::clamp<std::size_t>(near_bytes / row_bytes, 4, most);
+    const T* near[most];
+    for (std::size_t first = 0; first < rows.rows(); first += block) {
+      const std::size_t count = std::min(block, rows.rows() - first);
+      for (std::size_t j = 0; j < count; ++j) near[j] = rows.data() + (first + j) * rows.stride();
+      for (std::size_t i = 0; i < queries.rows(); ++i) {
+        metric.distances(queries.data() + i * queries.stride(), near, count, rows.columns(),
+                         out.data() + i * rows.rows() + first);
+      }
+    }
+  } else {
     for (std::size_t i = 0; i < queries.rows(); ++i)
-      one_to_many(metric, queries[i], near, out.subspan(i * rows.rows() + first, count));
+      one_to_many(metric, queries[i], rows, out.subspan(i * rows.rows(), rows.rows()));
   }
 }
 
