@@ -32,8 +32,9 @@
 /// Sums of real numbers, n = length, u = 2^-24 (double: 2^-53), to first order: the error is at most
 /// (n / 4 + 8) u sum |term_i|, since four or more accumulators share the terms (Higham, Accuracy and Stability of Numerical
 /// Algorithms, section 4.2), beside a smallest subnormal for each term that underflows. f16 and bf16 are widened exactly and
-/// computed as floats; with AVX-512 BF16, products of bf16 take subnormal numbers for zero (an error of at most 2^-126 times
-/// the other factor each). A float sum overflows to infinity above 3.4e38.
+/// computed as floats; with AVX-512 BF16, the products and cosines of bf16 take subnormal numbers for zero, in and out: an
+/// error of at most 2^-126 more for each term, and 2^-126 times the other factor. 32-bit NEON flushes so in every kernel of
+/// floats. A float sum overflows to infinity above 3.4e38. None of this holds under -ffast-math.
 ///
 /// With `alidade::reproducible` as first argument the sum is taken in one order without fused operations, so that every
 /// architecture gives the same bits (see reproducible_policy); the bound holds with n / 32 in place of n / 4.
@@ -152,7 +153,7 @@ inline constexpr detail::distance_function<detail::cosine_of> cosine{};
 inline constexpr detail::distance_function<detail::l1_of> l1{};
 
 /// Chebyshev distance: max |a_i - b_i|, 0 of length 0. A difference of real numbers is rounded once, the same on every
-/// architecture.
+/// architecture but for 32-bit NEON's flushing.
 inline constexpr detail::distance_function<detail::chebyshev_of> chebyshev{};
 
 /// Hamming distance: the number of bits that differ.

@@ -12,7 +12,7 @@
 #include <alidade/distance/metric.hpp>
 #include <alidade/simd/prefetch.hpp>
 
-/// Distances of one vector to many, and of many to many, in any metric.
+/// Distances of one vector to many, and of many to many, in any metric: of metrics::inner_product the negative product.
 namespace alidade {
 inline namespace ALIDADE_ABI_NAMESPACE {
 

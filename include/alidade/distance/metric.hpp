@@ -68,6 +68,16 @@ inline constexpr std::size_t max_length = [] {
   }
 }();
 
+/// Integers modulo 2^32, like the sums that they come from.
+template <class D>
+D negative_of(D x) noexcept {
+  if constexpr (std::is_integral_v<D>) {
+    return static_cast<D>(0u - static_cast<std::uint32_t>(x));
+  } else {
+    return -x;
+  }
+}
+
 /// A metric whose distance is a reduction, or its negative.
 template <class Distance, class Policy, bool Negative = false>
 struct reduction_metric {
@@ -86,7 +96,7 @@ struct reduction_metric {
     if constexpr (!Negative) {
       return result;
     } else if constexpr (std::is_integral_v<decltype(result)>) {
-      return -static_cast<std::int32_t>(result);
+      return negative_of(static_cast<std::int32_t>(result));
     } else {
       return -result;
     }
@@ -98,7 +108,7 @@ struct reduction_metric {
   void distances(const T* a, const T* const* rows, std::size_t count, std::size_t n, D* out) const noexcept {
     reduce_many<reduction<T>>(a, rows, count, n, out);
     if constexpr (Negative) {
-      for (std::size_t j = 0; j < count; ++j) out[j] = -out[j];
+      for (std::size_t j = 0; j < count; ++j) out[j] = negative_of(out[j]);
     }
   }
 
@@ -206,8 +216,8 @@ struct hamming : detail::reduction_metric<detail::hamming_of, fast_policy> {};
 /// Jaccard distance of packed bits; dimensions count bytes.
 struct jaccard : detail::reduction_metric<detail::jaccard_of, fast_policy> {};
 
-/// A metric whose distances are the same, bit for bit, on every architecture (reproducible_policy), and so is a graph that
-/// is built with it. Those that are not here always are.
+/// A metric whose distances are the same, bit for bit, on every architecture but 32-bit NEON, which flushes subnormal numbers
+/// (reproducible_policy), and so is a graph that is built with it. Some always are.
 template <class Metric>
 struct reproducible;
 
@@ -222,6 +232,12 @@ template <>
 struct reproducible<cosine> : detail::cosine_metric<reproducible_policy> {};
 template <>
 struct reproducible<l1> : detail::reduction_metric<detail::l1_of, reproducible_policy> {};
+template <>
+struct reproducible<chebyshev> : chebyshev {};
+template <>
+struct reproducible<hamming> : hamming {};
+template <>
+struct reproducible<jaccard> : jaccard {};
 
 }  // namespace metrics
 

@@ -29,6 +29,13 @@ namespace alidade {
 inline namespace ALIDADE_ABI_NAMESPACE {
 namespace detail {
 
+/// No less than the norm of n floats, given the sum of their squares taken in floats: an upper bound of what was rounded, and
+/// of the squares that vanished, each below 2^-149, or 2^-126 where subnormal numbers are flushed.
+inline double norm_above(double sum, std::size_t n) noexcept {
+  const auto terms = static_cast<double>(n);
+  return std::sqrt(sum * (1 + (terms + 32) * 0x1p-23) + terms * 0x1p-120);
+}
+
 #if ALIDADE_HAS_AVX512_BF16
 
 /// Two bf16 a unit.
@@ -44,8 +51,8 @@ struct product_engine {
     return dot_add(a, b, sum);
   }
 
-  /// Rounds n numbers, and gives the norm of what that takes away. Subnormal numbers count as taken away.
-  static float round(const float* in, std::size_t n, std::uint32_t* out) noexcept {
+  /// Rounds n numbers, and gives no less than the norm of what that takes away. Subnormal numbers count as taken away.
+  static double round(const float* in, std::size_t n, std::uint32_t* out) noexcept {
     __m512 lost = _mm512_setzero_ps();
     for (std::size_t i = 0; i < n; i += 16) {
       const auto present = static_cast<__mmask16>(n - i >= 16 ? 0xffffu : (1u << (n - i)) - 1u);
@@ -59,7 +66,7 @@ struct product_engine {
       std::memcpy(halves, &rounded, sizeof(halves));
       std::memcpy(out + i / 2, halves, std::min<std::size_t>(n - i + (n - i) % 2, 16) * 2);
     }
-    return std::sqrt(reduce_add(simd::f32{simd::f32::batch(lost)}));
+    return norm_above(static_cast<double>(reduce_add(simd::f32{simd::f32::batch(lost)})), n);
   }
 };
 
@@ -79,7 +86,7 @@ struct product_engine {
   static ALIDADE_FORCE_INLINE simd::f32 add(vector a, vector b, simd::f32 sum) noexcept {
     return multiply_add(a, b, sum);
   }
-  static float round(const float* in, std::size_t n, std::uint32_t* out) noexcept {
+  static double round(const float* in, std::size_t n, std::uint32_t* out) noexcept {
     std::memcpy(out, in, n * sizeof(float));
     return 0;
   }
@@ -97,9 +104,9 @@ struct product_tile {
     return (n + product_engine::numbers - 1) / product_engine::numbers;
   }
 
-  /// One vector in units; `lost` is the norm of what rounding took away.
+  /// One vector in units, and the norm of what rounding took away.
   template <class T>
-  static float to_units(const T* in, std::size_t n, float* scratch, std::uint32_t* out) noexcept {
+  static double to_units(const T* in, std::size_t n, float* scratch, std::uint32_t* out) noexcept {
     if constexpr (std::is_same_v<T, float>) {
       return product_engine::round(in, n, out);
     } else {
@@ -153,9 +160,12 @@ struct product_tile {
     ((sums[Row][0] = low[Row], sums[Row][1] = high[Row]), ...);
   }
 
-  /// How far an estimate may be from the product of vectors a, b of n numbers, given their norms and what rounding took:
-  /// |lost_a| |b| + |a + lost_a| |lost_b| for the rounding, and for the sum n u |a| |b| (Higham, section 3.1), doubled, which
-  /// covers the errors of the norms themselves; what underflows is less than 2^-120 n.
+  /// Vectors with norms up to this have no estimate that overflows, nor has its distance.
+  static constexpr double largest_norm = 0x1p60;
+
+  /// How far an estimate may be from the product of vectors a, b of n numbers, given no less than their norms and than what
+  /// rounding took: |lost_a| |b| + (|a| + |lost_a|) |lost_b| for the rounding, and n u |a| |b| for the sum (Higham, section
+  /// 3.1) with its 2 n roundings, doubled; what underflows is less than 2^-120 n.
   static double rounding(std::size_t n, double norm_a, double lost_a, double norm_b, double lost_b) noexcept {
     const auto terms = static_cast<double>(n);
     return 2 * (lost_a * norm_b + (norm_a + lost_a) * lost_b + (terms + 32) * 0x1p-23 * norm_a * norm_b) +

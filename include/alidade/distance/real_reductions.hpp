@@ -173,7 +173,10 @@ ALIDADE_NOINLINE real_of<T> cosine_of_extreme_norms(const T* a, const T* b, std:
     aa += xx;
     bb += yy;
   }
-  if (aa == 0 || bb == 0) return 1;
+  if (aa == 0 || bb == 0) {
+    const bool finite = aa + bb <= std::numeric_limits<double>::max();
+    return finite ? real_of<T>(1) : std::numeric_limits<real_of<T>>::quiet_NaN();
+  }
   return static_cast<real_of<T>>(clamp_cosine(1.0 - ab / std::sqrt(aa * bb)));
 }
 

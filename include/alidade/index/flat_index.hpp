@@ -119,8 +119,8 @@ class flat_index {
     const std::size_t threads = detail::resolve_threads(options.threads);
     if constexpr (form != detail::product_form::none) {
       using blocks = detail::block_scan<T, form>;
-      // Rows are packed anew for each task, so there is one for each thread.
-      const std::size_t share = (queries.rows() + threads - 1) / threads;
+      // Rows are packed anew for each task, so there is one for each thread, unless its queries' copies take too much.
+      const std::size_t share = std::min((queries.rows() + threads - 1) / threads, blocks::max_queries);
       if (share >= blocks::min_queries && dimension() <= blocks::max_dimension) {
         detail::parallel_for(queries.rows(), share, threads,
                              [&](std::size_t begin, std::size_t end, std::size_t) {

@@ -42,7 +42,7 @@ struct graph_stats {
 
 /// Approximate nearest neighbours by a Hierarchical Navigable Small World graph (Malkov and Yashunin, arXiv 1603.09320).
 ///
-/// Keys are yours; vectors, of float or std::uint8_t, are copied into the index's own storage. They are checked on the
+/// Keys are yours; vectors (of which types, distance.hpp says) are copied into the index's own storage. They are checked on the
 /// way in: a wrong dimension, NaN or infinity, a norm of zero under the cosine metric, or a key in use are errors that
 /// name the row and leave the index as it was. When memory runs out while linking, the rows linked so far stay, and the
 /// index is valid.

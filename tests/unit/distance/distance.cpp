@@ -138,11 +138,11 @@ TEST_CASE("distances of bits are exact at every length and misalignment") {
           either += p || q;
         }
       }
-      const double jaccard = either == 0 ? 0.0 : 1.0 - static_cast<double>(both) / either;
+      const double expected = either == 0 ? 0.0 : 1.0 - static_cast<double>(both) / either;
       for (const std::size_t offset : {0u, 1u, 7u}) {
         const placed<bits8> a(x, offset), b(y, offset + 1);
         CHECK(alidade::hamming(a.span, b.span) == different);
-        CHECK(alidade::jaccard(a.span, b.span) == static_cast<float>(jaccard));
+        CHECK(alidade::jaccard(a.span, b.span) == static_cast<float>(expected));
       }
     }
   }
@@ -246,6 +246,7 @@ TEST_CASE_TEMPLATE("NaN and infinity propagate as in the formulas", T, float, do
         CHECK(std::isnan(alidade::cosine(policy, a, b)));
         CHECK(std::isnan(alidade::l1(policy, a, b)));
         CHECK(std::isnan(alidade::chebyshev(policy, a, b)));
+        CHECK(std::isnan(alidade::cosine(policy, a, std::vector<T>(n, T{}))));
         a[at] = infinity;
         CHECK(std::isinf(alidade::l2_squared(policy, a, b)));
         CHECK(std::isinf(alidade::inner_product(policy, a, b)));

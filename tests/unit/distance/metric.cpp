@@ -37,6 +37,8 @@ static_assert(over_numbers<metrics::l2_squared> && over_numbers<metrics::inner_p
 static_assert(over_numbers<metrics::cosine> && over_numbers<metrics::l1> && over_numbers<metrics::chebyshev>);
 static_assert(over_numbers<metrics::reproducible<metrics::l2_squared>>);
 static_assert(over_bits<metrics::hamming> && over_bits<metrics::jaccard>);
+static_assert(over_bits<metrics::reproducible<metrics::hamming>>);
+static_assert(over_numbers<metrics::reproducible<metrics::chebyshev>>);
 static_assert(!metric<metrics::l2_squared, std::int32_t>);
 static_assert(metric<manhattan, float> && !metric<not_a_metric, float>);
 static_assert(std::is_same_v<distance_type<metrics::l2_squared, float>, float>);

@@ -4,6 +4,7 @@
 #include <cstring>
 #include <limits>
 #include <type_traits>
+#include <utility>
 #include <vector>
 
 #include <alidade/index/flat_index.hpp>
@@ -47,15 +48,14 @@ std::vector<T> values_of(shape kind, std::size_t rows, std::size_t columns, test
 
 /// A batch against one query at a time, which measures every pair.
 template <class T, class Metric>
-void check_batches(std::size_t rows, std::size_t columns, std::size_t queries, std::size_t k, shape kind) {
-  test::random r(static_cast<std::uint32_t>(rows + 31 * columns + 7 * queries));
-  const auto values = values_of<T>(kind, rows, columns, r), asked = values_of<T>(kind, queries, columns, r);
+void compare(const std::vector<T>& values, const std::vector<T>& asked, std::size_t columns, std::size_t k) {
   flat_index<T, Metric> index(columns);
   std::error_code ec;
-  for (std::size_t i = 0; i < rows; ++i)  // keys out of order, and vectors that the metric refuses left out
+  for (std::size_t i = 0; i < values.size() / columns;
+       ++i)  // keys out of order; what the metric refuses is left out
     index.add((i * 7919) % 100'003, std::span<const T>(values).subspan(i * columns, columns), ec);
   std::vector<T> good;
-  for (std::size_t q = 0; q < queries; ++q) {
+  for (std::size_t q = 0; q < asked.size() / columns; ++q) {
     const std::span<const T> query = std::span<const T>(asked).subspan(q * columns, columns);
     index.search(query, {.k = 1}, ec);
     if (!ec) good.insert(good.end(), query.begin(), query.end());
@@ -69,6 +69,40 @@ void check_batches(std::size_t rows, std::size_t columns, std::size_t queries, s
       different += !std::equal(alone.begin(), alone.end(), together[q].begin(), together[q].end());
     }
     CHECK(different == 0);
+  }
+}
+
+template <class T, class Metric>
+void check_batches(std::size_t rows, std::size_t columns, std::size_t queries, std::size_t k, shape kind) {
+  test::random r(static_cast<std::uint32_t>(rows + 31 * columns + 7 * queries));
+  const auto values = values_of<T>(kind, rows, columns, r), asked = values_of<T>(kind, queries, columns, r);
+  compare<T, Metric>(values, asked, columns, k);
+}
+
+/// Rows and queries of different sizes, rows so near each other that rounding decides, and rows that bf16 holds exactly.
+template <class T, class Metric>
+void check_sizes() {
+  constexpr std::size_t rows = 200, columns = 96, queries = 20;
+  test::random r(21);
+  for (const auto& [row_size, query_size] : {std::pair{1.0, 1e-24},
+                                             {1e-25, 1.0},
+                                             {1e18, 1e-30},
+                                             {1.0, 1e-20},
+                                             {1.2e19, 1.2e19},
+                                             {1e38, 1e-30},
+                                             {1e-30, 1e-30},
+                                             {1e15, 1e15}}) {
+    for (const double spread : {1e-7, 1e-4, 1.0}) {
+      std::vector<T> values(rows * columns), asked(queries * columns);
+      const auto one = r.vector<float>(columns);
+      for (std::size_t i = 0; i < values.size(); ++i) {
+        const double near = static_cast<double>(one[i % columns]) + spread * static_cast<double>(r.uniform());
+        const double x = spread == 1.0 ? std::floor(8 * static_cast<double>(r.uniform())) : near;
+        values[i] = static_cast<T>(row_size * x);
+      }
+      for (T& x : asked) x = static_cast<T>(query_size * static_cast<double>(r.uniform()));
+      compare<T, Metric>(values, asked, columns, 5);
+    }
   }
 }
 
@@ -94,6 +128,12 @@ TEST_CASE_TEMPLATE("a batch has the answers of its queries alone, bit for bit", 
   check_metric<T, metrics::l2_squared>();
   check_metric<T, metrics::inner_product>();
   check_metric<T, metrics::cosine>();
+}
+
+TEST_CASE_TEMPLATE("so it has where sizes differ, vanish or overflow", T, float, double) {
+  check_sizes<T, metrics::l2_squared>();
+  check_sizes<T, metrics::inner_product>();
+  check_sizes<T, metrics::cosine>();
 }
 
 TEST_CASE("so it has in reproducible metrics") {

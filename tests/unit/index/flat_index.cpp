@@ -46,15 +46,15 @@ TEST_CASE("exact search under inner product and cosine") {
   const std::vector<float> rows{1, 0, 0, 2, 3, 3};
   const std::vector<std::uint64_t> keys{10, 20, 30};
   flat_index<float, metrics::inner_product> ip(2);
-  flat_index<float, metrics::cosine> cosine(2);
+  flat_index<float, metrics::cosine> by_angle(2);
   ip.add(keys, {rows.data(), 3, 2});
-  cosine.add(keys, {rows.data(), 3, 2});
+  by_angle.add(keys, {rows.data(), 3, 2});
   const std::vector<float> query{0, 1};
   const auto by_ip = ip.search(query, {.k = 2});
   CHECK(by_ip[0].key == 30);
   CHECK(by_ip[0].distance == -3.0f);
   CHECK(by_ip[1].key == 20);
-  const auto by_cosine = cosine.search(query, {.k = 3});
+  const auto by_cosine = by_angle.search(query, {.k = 3});
   CHECK(by_cosine[0].key == 20);
   CHECK(by_cosine[0].distance == doctest::Approx(0.0));
   CHECK(by_cosine[1].key == 30);

@@ -59,6 +59,8 @@ class block_scan {
  public:
   /// Up to where a block of rows stays in a second cache of 512 KiB.
   static constexpr std::size_t max_dimension = std::size_t{1} << 12;
+  /// Their copies are of 64 MiB at most.
+  static constexpr std::size_t max_queries = std::size_t{1} << 12;
   /// Packing a row pays when at least this many queries meet it.
   static constexpr std::size_t min_queries = 8;
 
@@ -87,7 +89,7 @@ class block_scan {
         const T* const query = queries + (first + i) * stride;
         std::uint32_t* const units = units_of(i);
         query_lost_[first + i] = tile::to_units(query, dimension, numbers_.data(), units);
-        query_norms_[first + i] = std::sqrt(square_of(query));
+        query_norms_[first + i] = norm_of(query);
         vectors[i] = units;
       }
       tile::pack(vectors, here, tile::rows, units_, words(packed_queries_) + first * units_);
@@ -117,9 +119,14 @@ class block_scan {
   }
   std::uint32_t* units_of(std::size_t i) noexcept { return words(units_of_vectors_) + i * units_; }
 
-  double square_of(const T* v) const noexcept {
-    using R = typename reductions<T, fast_policy>::inner_product;
-    return static_cast<double>(reduce<R>(v, v, dimension_));
+  /// No less than the norm.
+  double norm_of(const T* v) const noexcept {
+    if constexpr (std::is_integral_v<T>) {
+      return std::sqrt(static_cast<double>(reduce<byte_product<T, simd::byte_sums>>(v, v, dimension_)));
+    } else {
+      using R = real_product<T, vector_for<T, fast_policy>>;
+      return norm_above(static_cast<double>(reduce<R>(v, v, dimension_)), dimension_);
+    }
   }
 
   template <class Row>
@@ -131,10 +138,11 @@ class block_scan {
       for (std::size_t j = 0; j < here; ++j) {
         const T* const v = row(first + column + j);
         const double lost = tile::to_units(v, dimension_, numbers_.data(), units_of(j));
-        const double square = square_of(v);
-        half_squares_[column + j] = Form == product_form::distance ? static_cast<float>(square / 2) : 0.0f;
+        const double norm = norm_of(v);
+        half_squares_[column + j] =
+            Form == product_form::distance ? static_cast<float>(norm * norm / 2) : 0.0f;
         largest_lost_ = std::max(largest_lost_, lost);
-        largest_norm_ = std::max(largest_norm_, std::sqrt(square));
+        largest_norm_ = std::max(largest_norm_, norm);
         vectors[j] = units_of(j);
       }
       std::fill(half_squares_.begin() + static_cast<std::ptrdiff_t>(column + here),
@@ -146,6 +154,11 @@ class block_scan {
   /// A pair may be an answer unless ab - |b|^2 / 2 (the second term for distances only) is below this.
   void set_threshold(std::size_t query) noexcept {
     const double norm = query_norms_[query], bound = bounds_[query];
+    // Where an estimate may overflow, every distance is measured.
+    if (!(norm <= tile::largest_norm) || !(largest_norm_ <= tile::largest_norm)) {
+      thresholds_[query] = -std::numeric_limits<float>::infinity();
+      return;
+    }
     double slack = tile::rounding(dimension_, norm, query_lost_[query], largest_norm_, largest_lost_);
     double least = 0;
     if constexpr (Form == product_form::distance) {
@@ -160,7 +173,6 @@ class block_scan {
       slack += 0x1p-20;
     }
     const double threshold = least - slack - 0x1p-20 * std::abs(least);
-    // Not a number where something overflowed: then every distance is measured.
     thresholds_[query] = threshold > -std::numeric_limits<float>::max()
                              ? static_cast<float>(std::min(threshold, 3.0e38))
                              : -std::numeric_limits<float>::infinity();
