@@ -92,8 +92,8 @@ inline void softmax(const float* x, float* out, std::size_t n) noexcept {
 
 /// out_i = e^(x_i - m) / sum_j e^(x_j - m) with m = max x: between 0 and 1, summing to 1 within 2^-20.
 ///
-/// The relative error of a result is at most (26 + |x_i - m|) 2^-24 (and half a subnormal): x_i - m is rounded, and so
-/// the exponential of it is off by a part of that. Where the maximum is infinite, the elements equal to it have equal
+/// The relative error of a result is at most (26 + |x_i - m|) 2^-24, beside one smallest subnormal: x_i - m is rounded, and
+/// so the exponential of it is off by a part of that. Where the maximum is infinite, the elements equal to it have equal
 /// shares and the others 0: so +infinity takes all, and of nothing but -infinity each has 1 / n. A NaN anywhere makes all
 /// results NaN.
 inline void softmax(std::span<const float> x, std::span<float> out) noexcept {

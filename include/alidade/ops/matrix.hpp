@@ -32,8 +32,9 @@ inline void matrix_vector(const matrix_view<T>& a, std::type_identity_t<std::spa
                                                 y.data());
 }
 
-/// C = A B, for A of m x k and B of k x n. Where blocks do not fit 8 KiB of stack they are copied to the heap, at most
-/// about 1 MiB: std::bad_alloc where there is no memory.
+/// C = A B, for A of m x k and B of k x n. Blocks of both are copied: to 8 KiB of stack where they fit, which are products
+/// of a few rows at most (a row of A takes up to 3 KiB, however small k is); else to the heap, at most about 1 MiB:
+/// std::bad_alloc where there is no memory.
 template <real_number T>
 inline void matrix_multiply(const matrix_view<T>& a, const matrix_view<T>& b,
                             std::type_identity_t<std::span<T>> c) {

@@ -19,10 +19,13 @@
 /// Floats as signed bytes: q = round(x * r + zero_point) with r the float nearest to 1 / scale, ties to even, then cut off at
 /// the ends of the range; back: x' = scale * (q - zero_point). Within the range |x - x'| is at most
 /// (1/2 + 2^-14) * scale; the zero point of an affine range is rounded too, which may push one end out by half a step more.
-/// Codes are the same on every architecture, in the default rounding mode.
+/// Codes are the same on every architecture, in the default rounding mode; but 32-bit NEON takes subnormal numbers for
+/// zero.
 ///
 /// Parameters are dynamic (`quantize_rows`: of each row, from its extremes) or static (from a calibrator that has seen
-/// typical data). NaN and infinity are refused: errc::not_finite, with the number of the row or element.
+/// typical data). NaN and infinity are refused: errc::not_finite, with the number of the row or element. That needs a
+/// compiler that honours NaN (not -ffast-math, under which codes of NaN are unspecified); that nothing is accessed out of
+/// bounds does not.
 namespace alidade {
 inline namespace ALIDADE_ABI_NAMESPACE {
 namespace ops {
@@ -37,7 +40,7 @@ struct int8_parameters {
 };
 
 /// Parameters that cover low .. high and 0; both finite and low <= high (asserted). Of a range of nothing but 0 the scale is
-/// 1.
+/// 1. Every code leads back to a finite number, also of a range up to the largest float.
 inline int8_parameters fit_int8(float low, float high, int8_scheme scheme) noexcept {
   ALIDADE_ASSERT(low <= high && detail::is_finite(low) && detail::is_finite(high));
   const double below = std::min(static_cast<double>(low), 0.0),
@@ -50,6 +53,15 @@ inline int8_parameters fit_int8(float low, float high, int8_scheme scheme) noexc
   if (scheme == int8_scheme::affine) {
     const double zero = -128 - below / static_cast<double>(fitted.scale);
     fitted.zero_point = std::clamp(static_cast<std::int32_t>(std::floor(zero + 0.5)), -128, 127);
+  }
+  // The farthest code from zero may be half a step beyond the range, or a rounding of the scale: not beyond the floats.
+  const int reach = std::max(127 - fitted.zero_point, fitted.zero_point - fitted.lowest);
+  constexpr float largest = std::numeric_limits<float>::max();
+  if (static_cast<double>(fitted.scale) * reach > static_cast<double>(largest)) {
+    fitted.scale = static_cast<float>(static_cast<double>(largest) / reach);
+    if (static_cast<double>(fitted.scale) * reach > static_cast<double>(largest)) {
+      fitted.scale = std::nextafter(fitted.scale, 0.0f);
+    }
   }
   return fitted;
 }
@@ -193,8 +205,8 @@ class min_max_calibrator {
 };
 
 /// Finds static parameters that leave out the farthest values, which a few outliers would otherwise stretch for all others.
-/// Percentiles are exact, by nearest rank: the least value that p % of all do not exceed. So it keeps what it has seen,
-/// four bytes a value.
+/// Percentiles are exact, by nearest rank: of n values the p-th is the ceil(p n / 100)-th smallest (the 0th is the
+/// smallest), where p counts as the decimal number that was written. So it keeps what it has seen, four bytes a value.
 class percentile_calibrator {
  public:
   /// 50 < p <= 100, else errc::invalid_option. Symmetric ranges reach to the p-th percentile of |x|, affine ones from the
@@ -235,7 +247,7 @@ class percentile_calibrator {
       const float reach = select(sorted, rank(percentile_));
       return fit_int8(-reach, reach, scheme);
     }
-    const std::size_t upper = rank(percentile_), lower = sorted.size() - 1 - upper;
+    const std::size_t upper = rank(percentile_), lower = rank(100 - percentile_);
     const float high = select(sorted, upper), low = select(sorted, lower);
     return fit_int8(low, high, scheme);
   }
@@ -243,9 +255,12 @@ class percentile_calibrator {
  private:
   static bool valid(double p) noexcept { return p > 50 && p <= 100; }
 
+  /// Counted from 0. 55 % of 100 are 55: p n / 100 may be off by as much as is taken off before it is rounded up, of
+  /// which one part is the rounding of p itself, another the two here.
   std::size_t rank(double p) const noexcept {
-    const auto wanted = static_cast<std::size_t>(std::ceil(p / 100 * static_cast<double>(values_.size())));
-    return std::clamp<std::size_t>(wanted, 1, values_.size()) - 1;
+    const double n = static_cast<double>(values_.size());
+    const double wanted = std::max(1.0, std::ceil(p * n / 100 - n * 0x1p-51));
+    return std::min(static_cast<std::size_t>(wanted), values_.size()) - 1;
   }
 
   static float select(std::vector<float>& values, std::size_t rank) {

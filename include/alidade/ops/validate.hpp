@@ -12,7 +12,8 @@
 #include <alidade/ops/detail/range_check.hpp>
 
 /// Rows of parameters against bounds for each column. An element x of column j is valid when lower[j] <= x and
-/// x <= upper[j]; NaN never is, nor is anything against a bound that is NaN. Bounds may be infinite.
+/// x <= upper[j]; NaN never is, nor is anything against a bound that is NaN. Bounds may be infinite. What is said of NaN
+/// needs a compiler that honours it (not -ffast-math); that nothing is read out of bounds does not.
 ///
 /// Elements are float or double, at any alignment; nothing past the end of a row is read. `lower` and `upper` have one
 /// element for each column (asserted). A matrix without rows or columns is valid. Nothing is allocated.
@@ -45,7 +46,8 @@ inline range_report validate_range(const matrix_view<T>& rows, std::span<const T
   check_range<V>(checked_at_once::when_counting, rows.data(), rows.rows(), rows.columns(), rows.stride(),
                  lower.data(), upper.data(), [&](std::size_t row, std::size_t elements) {
                    if (report.rows == 0) {
-                     report.first = {row, first_violation_in(rows[row].data(), lower.data(), upper.data())};
+                     report.first = {row, first_violation_in(rows[row].data(), rows.columns(), lower.data(),
+                                                             upper.data())};
                    }
                    ++report.rows;
                    report.elements += elements;
@@ -59,11 +61,12 @@ template <real_number T, class V = vector_of<T>>
 inline element_position first_out_of_range(const matrix_view<T>& rows, std::span<const T> lower,
                                            std::span<const T> upper) noexcept {
   element_position found;
-  check_range<V>(checked_at_once::when_stopping, rows.data(), rows.rows(), rows.columns(), rows.stride(),
-                 lower.data(), upper.data(), [&](std::size_t row, std::size_t) {
-                   found = {row, first_violation_in(rows[row].data(), lower.data(), upper.data())};
-                   return false;
-                 });
+  check_range<V>(
+      checked_at_once::when_stopping, rows.data(), rows.rows(), rows.columns(), rows.stride(), lower.data(),
+      upper.data(), [&](std::size_t row, std::size_t) {
+        found = {row, first_violation_in(rows[row].data(), rows.columns(), lower.data(), upper.data())};
+        return false;
+      });
   return found;
 }
 

@@ -38,7 +38,7 @@ std::vector<T> numbers(std::size_t n, std::uint32_t seed) {
 
 /// By the definitions, in the widest type.
 struct expected {
-  long double sum = 0, absolute = 0, mean = 0, squares = 0;
+  long double sum = 0, absolute = 0, mean = 0, squares = 0, distance = 0;
 
   template <class T>
   expected(const T* p, std::size_t n, std::size_t step = 1) {
@@ -51,6 +51,7 @@ struct expected {
     for (std::size_t i = 0; i < n; ++i) {
       const long double d = static_cast<long double>(p[i * step]) - mean;
       squares += d * d;
+      distance += std::abs(d);
     }
   }
 };
@@ -78,8 +79,9 @@ void check(const ops::aggregates<T>& found, const T* p, std::size_t n, std::size
   if constexpr (std::is_floating_point_v<T>) {
     const double bound = (roundings * unit<T> + 0x1p-52 + slack(n)) * absolute;
     CHECK(std::abs(static_cast<double>(static_cast<long double>(found.sum) - exact.sum)) <= bound);
+    const double distance = static_cast<double>(exact.distance) / count;
     CHECK(std::abs(static_cast<double>(static_cast<long double>(found.mean) - exact.mean)) <=
-          bound / count + 0x1p-52 * absolute / count);
+          (roundings + 2) * unit<T> * distance + (0x1p-51 + slack(n)) * absolute / count);
   } else {
     CHECK(static_cast<long double>(found.sum) == exact.sum);
     CHECK(std::abs(static_cast<double>(static_cast<long double>(found.mean) - exact.mean)) <=
@@ -115,7 +117,10 @@ TEST_CASE_TEMPLATE("a run has the aggregates of its definition at every length a
       CHECK(extremes.min == found.min);
       CHECK(extremes.max == found.max);
       if (n != 0) {
-        CHECK(ops::mean(run.span()) == doctest::Approx(found.mean).epsilon(1e-13));
+        double magnitude = 0;
+        for (const T x : values) magnitude += std::abs(static_cast<double>(x)) / static_cast<double>(n);
+        CHECK(std::abs(ops::mean(run.span()) - found.mean) <=
+              (std::is_floating_point_v<T> ? 48 * unit<T> : 0x1p-50) * magnitude);
         CHECK(ops::variance(run.span()) == found.variance());
       }
     }
@@ -150,6 +155,7 @@ TEST_CASE("sums and variances are the same bits as those of one lane") {
     ops::aggregates<float> expected;
     one.finish(expected);
     CHECK(bits_of(ops::aggregate(x).squared_deviations) == bits_of(expected.squared_deviations));
+    CHECK((n == 0 || bits_of(ops::aggregate(x).mean) == bits_of(expected.mean)));
     if (n == 0) continue;
     std::vector<ops::aggregates<float>> narrow(n), wide(n);
     const std::size_t columns = std::min<std::size_t>(n, 37), rows = n / columns;
@@ -160,6 +166,7 @@ TEST_CASE("sums and variances are the same bits as those of one lane") {
     for (std::size_t j = 0; j < columns; ++j) {
       CHECK(bits_of(wide[j].sum) == bits_of(narrow[j].sum));
       CHECK(bits_of(wide[j].squared_deviations) == bits_of(narrow[j].squared_deviations));
+      CHECK(bits_of(wide[j].mean) == bits_of(narrow[j].mean));
     }
   }
 }
@@ -173,6 +180,8 @@ TEST_CASE("results are the same bits on every architecture") {
   CHECK(bits_of(floats.squared_deviations) == 4654912171062321922u);
   CHECK(bits_of(doubles.sum) == 4654133651489161215u);
   CHECK(bits_of(doubles.squared_deviations) == 4654979329968153623u);
+  CHECK(bits_of(floats.mean) == 4599211282341025127u);
+  CHECK(bits_of(doubles.mean) == 4598929930404175335u);
 }
 
 TEST_CASE_TEMPLATE("nothing has the aggregates of the empty set", T, float, double, std::int32_t,
@@ -350,5 +359,82 @@ TEST_CASE_TEMPLATE("aggregates of parts combine to those of the whole", T, float
       CHECK(std::isnan(both.max));
       CHECK(std::isnan(both.sum));
     }
+  }
+}
+
+TEST_CASE("floats far from zero combine within the bound of their variance") {
+  std::vector<float> x(5000);
+  for (std::size_t i = 0; i < x.size(); ++i) x[i] = i % 2 == 0 ? 16777215.0f : 16777214.0f;
+  const std::span<const float> all(x);
+  CHECK(ops::aggregate(x).mean == 16777214.5);
+  CHECK(ops::variance(x) == doctest::Approx(0.25).epsilon(1e-6));
+  for (const std::size_t part : {2u, 100u, 1000u, 1023u, 2500u, 4998u}) {
+    ops::aggregates<float> joined;
+    for (std::size_t i = 0; i < x.size(); i += part) {
+      joined = ops::combine(joined, ops::aggregate(all.subspan(i, std::min(part, x.size() - i))));
+    }
+    const expected exact(x.data(), x.size());
+    CHECK(std::abs(joined.squared_deviations - static_cast<double>(exact.squares)) <=
+          40 * 0x1p-24 * static_cast<double>(exact.squares));
+  }
+  std::vector<ops::aggregates<float>> top(5), bottom(5);
+  ops::aggregate_columns(matrix_view<float>(x.data(), 333, 5), top);
+  ops::aggregate_columns(matrix_view<float>(x.data() + 333 * 5, 667, 5), bottom);
+  for (std::size_t j = 0; j < 5; ++j) {
+    CHECK(ops::combine(top[j], bottom[j]).variance() == doctest::Approx(0.25).epsilon(56 * 0x1p-24));
+  }
+}
+
+TEST_CASE_TEMPLATE("what combining adds to the error of a variance is bounded", T, float, double,
+                   std::int64_t) {
+  const auto base = static_cast<T>(sizeof(T) == 4 ? 8e6 : 1.7e18);
+  for (const int spread : {3, 5000, 1000000}) {
+    test::random r(static_cast<std::uint32_t>(spread));
+    std::vector<T> x(4000);
+    for (std::size_t i = 0; i < x.size(); ++i) {
+      x[i] = base + static_cast<T>(r.below(static_cast<std::uint32_t>(spread))) + static_cast<T>(i / 8);
+    }
+    const std::span<const T> all(x);
+    const expected exact(x.data(), x.size());
+    const double variance = static_cast<double>(exact.squares) / static_cast<double>(x.size());
+    const double most = static_cast<double>(ops::min_max(x).max);
+    for (const std::size_t part : {7u, 500u, 2000u, 3999u}) {
+      ops::aggregates<T> joined;
+      double calls = 0;
+      for (std::size_t i = 0; i < x.size(); i += part) {
+        joined = ops::combine(joined, ops::aggregate(all.subspan(i, std::min(part, x.size() - i))));
+        calls += i == 0 ? 0 : 1;
+      }
+      const double e = calls * 0x1p-50 * most;
+      const double relative = std::is_same_v<T, float> ? 40 * 0x1p-24 : 0x1p-40;
+      // Doubles are rounded already, so that deviations from their exact mean are known to the last bit or so.
+      CHECK(std::abs(joined.variance() - variance) <=
+            relative * variance + 2 * e * std::sqrt(variance) + e * e + slack(x.size()) * variance);
+    }
+    if (std::is_same_v<T, std::int64_t> && spread > 5000) {
+      CHECK(ops::variance(x) == doctest::Approx(variance).epsilon(1e-9));
+    }
+  }
+}
+
+TEST_CASE("the mean of an aggregate keeps digits among values of any size") {
+  std::vector<double> x(1 << 20, 1.0);
+  x[0] = 1e10;
+  const double exact = (1e10 + static_cast<double>(x.size() - 1)) / static_cast<double>(x.size());
+  CHECK(ops::aggregate(x).mean == doctest::Approx(exact).epsilon(1e-14));
+  x.assign(3000, 1e308);  // sums overflow
+  CHECK(ops::aggregate(x).mean == infinity);
+}
+
+TEST_CASE_TEMPLATE("a NaN in any block, next to infinities of both signs, is seen by min_max", T, float,
+                   double) {
+  for (const std::size_t at : {0u, 5u, 1023u, 1024u, 2047u, 2048u, 2999u}) {
+    std::vector<T> x(3000, T(1));
+    x[100] = static_cast<T>(infinity);
+    x[200] = static_cast<T>(-infinity);
+    CHECK(ops::min_max(x).min == static_cast<T>(-infinity));
+    x[at] = std::numeric_limits<T>::quiet_NaN();
+    CHECK(std::isnan(ops::min_max(x).min));
+    CHECK(std::isnan(ops::min_max(x).max));
   }
 }

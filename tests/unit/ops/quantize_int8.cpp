@@ -199,14 +199,64 @@ TEST_CASE("calibrators") {
   CHECK(all.parameters(int8_scheme::affine).scale == 999.0f / 255);
   // The 900th of |x| in order: 200 of the values are negative, and 1 .. 199 occur twice.
   CHECK(most.parameters(int8_scheme::symmetric).scale == 699.0f / 127);
-  // The 900th of x is 699, the 101st -100.
-  CHECK(most.parameters(int8_scheme::affine).scale == 799.0f / 255);
+  // The 900th of x is 699, the 100th -101.
+  CHECK(most.parameters(int8_scheme::affine).scale == 800.0f / 255);
   CHECK(ops::percentile_calibrator(99).parameters(int8_scheme::affine).scale == 1.0f);
   std::error_code error;
   for (const double p : {50.0, 100.5, -1.0, std::numeric_limits<double>::quiet_NaN()}) {
     const ops::percentile_calibrator refused(p, error);
     CHECK(error == errc::invalid_option);
     CHECK_THROWS_AS(ops::percentile_calibrator{p}, alidade::error);
+  }
+}
+
+TEST_CASE("percentiles are those of nearest rank") {
+  using ops::int8_scheme;
+  for (const std::size_t n : {1u, 10u, 100u, 1000u, 2000u, 12345u}) {
+    std::vector<float> x(n);
+    for (std::size_t i = 0; i < n; ++i) x[i] = static_cast<float>(i + 1);  // the k-th smallest is k
+    for (std::size_t tenths = 501; tenths <= 1000; tenths += n == 12345 ? 13 : 1) {
+      ops::percentile_calibrator some(static_cast<double>(tenths) / 10);
+      some.observe(x);
+      const std::size_t rank = (tenths * n + 999) / 1000;
+      REQUIRE(some.parameters(int8_scheme::symmetric).scale == static_cast<float>(rank) / 127);
+      // Affine ranges hold 0, so the lower end shows where all are negative.
+      std::vector<float> negative(n);
+      for (std::size_t i = 0; i < n; ++i) negative[i] = -static_cast<float>(i + 1);  // the k-th is k - n - 1
+      ops::percentile_calibrator below(static_cast<double>(tenths) / 10);
+      below.observe(negative);
+      const std::size_t lower = std::max<std::size_t>(1, ((1000 - tenths) * n + 999) / 1000);
+      REQUIRE(below.parameters(int8_scheme::affine).scale ==
+              ops::fit_int8(-static_cast<float>(n + 1 - lower), 0, int8_scheme::affine).scale);
+    }
+  }
+}
+
+TEST_CASE("the ends of the floats lead back to finite numbers") {
+  using ops::int8_scheme;
+  constexpr float most = std::numeric_limits<float>::max();
+  for (const int8_scheme scheme : {int8_scheme::symmetric, int8_scheme::affine}) {
+    for (const auto& [low, high] : std::vector<std::pair<float, float>>{{-most, most},
+                                                                        {0.0f, most},
+                                                                        {-most, 0.0f},
+                                                                        {-most, 1.0f},
+                                                                        {-most / 2, most},
+                                                                        {-most, 0.99f * most},
+                                                                        {-0.7f * most, most},
+                                                                        {-0.99f * most, 0.995f * most}}) {
+      const ops::int8_parameters p = ops::fit_int8(low, high, scheme);
+      std::vector<std::int8_t> codes;
+      for (int q = p.lowest; q <= 127; ++q) codes.push_back(static_cast<std::int8_t>(q));
+      std::vector<float> back(codes.size());
+      ops::dequantize(codes, p, back);
+      for (const float x : back) REQUIRE(std::abs(x) <= most);
+      const std::vector<float> ends{low, high, low / 2, high / 3};
+      const ops::int8_error lost = ops::measure_int8_error(ends, quantized(ends, p), p);
+      const double steps = scheme == int8_scheme::affine ? 1.0 + 0x1p-14 : 0.5 + 0x1p-14;
+      CHECK(lost.max_absolute <= steps * static_cast<double>(p.scale));
+      CHECK(lost.rmse <= lost.max_absolute);
+      CHECK(lost.sqnr_db > 30);  // infinite where nothing is lost, but not NaN
+    }
   }
 }
 

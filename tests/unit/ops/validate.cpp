@@ -126,6 +126,12 @@ TEST_CASE("every place of a violation is found") {
   }
 }
 
+TEST_CASE("the search in a row ends with the row") {
+  const std::vector<float> x{1.0f, 2.0f}, low{0.0f, 0.0f}, high{3.0f, 3.0f};
+  CHECK(ops::detail::first_violation_in(x.data(), 2, low.data(), high.data()) == 1);
+  CHECK(ops::detail::first_violation_in(x.data(), 1, low.data(), high.data()) == 0);
+}
+
 TEST_CASE("infinite bounds let everything but NaN pass, NaN bounds nothing") {
   constexpr float infinity = std::numeric_limits<float>::infinity(),
                   nan = std::numeric_limits<float>::quiet_NaN();

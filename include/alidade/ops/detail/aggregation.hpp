@@ -83,15 +83,20 @@ inline double mean_of(const T* p, std::size_t n) noexcept {
   return sum / static_cast<double>(n);
 }
 
-/// A sum of everything tells whether to look for NaN, which comparisons may lose.
+/// The sum of a block tells whether to look for NaN, which comparisons may lose.
 template <real_number T, simd::real_vector V = vector_of<T>>
 inline extreme_pair<T> extremes_of(const T* p, std::size_t n) noexcept {
   if (n == 0) return {};
-  V sums[registers_of_sums<V>], low = V::broadcast(*p), high = low;
-  add_block<true>(p, n, sums, low, high);
-  if (is_nan(sum_by_halves(sums)) && has_nan(p, n)) {
-    constexpr T nan = std::numeric_limits<T>::quiet_NaN();
-    return {nan, nan};
+  V low = V::broadcast(*p), high = low;
+  while (n > 0) {
+    const std::size_t now = std::min(n, block_length);
+    const T sum = block_sum<V>(p, now, low, high);
+    if (is_nan(sum) && has_nan(p, now)) {
+      constexpr T nan = std::numeric_limits<T>::quiet_NaN();
+      return {nan, nan};
+    }
+    p += now;
+    n -= now;
   }
   return {reduce_min(low), reduce_max(high)};
 }
@@ -120,8 +125,8 @@ class aggregator<T> {
         const double mean = static_cast<double>(sum) / static_cast<double>(now);
         set_origin(mean);
         add(static_cast<double>(sum), low, high,
-            squares_fit(low, high) ? block_moments<V>(p, now, static_cast<T>(mean), origin_)
-                                   : careful_moments(p, now, mean, origin_));
+            squares_fit(low, high) ? block_deviations<V>(p, now, static_cast<T>(mean))
+                                   : careful_deviations(p, now, mean));
       } else {
         add_carefully(p, now, 1);
       }
@@ -132,14 +137,14 @@ class aggregator<T> {
 
   /// `rows` numbers, `stride` apart, of which the sum, the extremes and the sums about a shift are known.
   void add_column(const T* p, std::size_t rows, std::size_t stride, T sum, T low, T high, T shift,
-                  T deviations, T squares) noexcept {
+                  T sum_about, T squares) noexcept {
     if (is_finite(sum)) {
       const double mean = static_cast<double>(sum) / static_cast<double>(rows);
       set_origin(mean);
       add(static_cast<double>(sum), low, high,
-          squares_fit(low, high)
-              ? moments::about(static_cast<double>(shift) - origin_, rows, deviations, squares)
-              : careful_moments(p, rows, mean, origin_, stride));
+          squares_fit(low, high) ? deviations{static_cast<double>(shift), rows,
+                                              static_cast<double>(sum_about), static_cast<double>(squares)}
+                                 : careful_deviations(p, rows, mean, stride));
     } else {
       add_carefully(p, rows, stride);
     }
@@ -150,12 +155,12 @@ class aggregator<T> {
     out = {};
     if (moments_.count == 0) return;
     constexpr double nan = std::numeric_limits<double>::quiet_NaN();
-    const double total = total_.value();
+    const double total = total_.value(), fine_total = fine_total_.value();
     out.count = static_cast<std::size_t>(moments_.count);
     out.sum = nan_ ? nan : total;
     out.min = nan_ ? static_cast<T>(nan) : extremes_.low;
     out.max = nan_ ? static_cast<T>(nan) : extremes_.high;
-    out.mean = nan_ ? nan : total / moments_.count;
+    out.mean = nan_ ? nan : (is_finite(fine_total) ? fine_total : total) / moments_.count;
     out.squared_deviations = nan_ ? nan : moments_.squares;
   }
 
@@ -165,11 +170,12 @@ class aggregator<T> {
     if (moments_.count == 0) origin_ = mean;
   }
 
-  void add(double sum, T low, T high, const moments& block) noexcept {
+  void add(double sum, T low, T high, const deviations& block) noexcept {
     total_.add(sum);
+    fine_total_.add(block.total());
     extremes_.low = low < extremes_.low ? low : extremes_.low;
     extremes_.high = extremes_.high < high ? high : extremes_.high;
-    moments_.join(block);
+    moments_.join(block.from(origin_));
   }
 
   /// A block whose sum is not finite: floats that overflow, infinities, NaN.
@@ -183,10 +189,11 @@ class aggregator<T> {
     }
     const double sum = careful_sum(p, n, step), mean = sum / static_cast<double>(n);
     set_origin(mean);
-    add(sum, found.low, found.high, careful_moments(p, n, mean, origin_, step));
+    add(sum, found.low, found.high, careful_deviations(p, n, mean, step));
   }
 
   compensated_sum total_;
+  compensated_sum fine_total_;  ///< for the mean: far from zero sums of floats lose digits of the deviations
   moments moments_;
   double origin_ = 0;
   extreme_pair<T> extremes_;
@@ -249,15 +256,16 @@ inline void aggregate_strip(const typename V::value_type* p, std::size_t rows, s
   constexpr auto vectors = std::make_index_sequence<Vectors>{};
   aggregator<T> columns[width];
   T sums[width], lows[width], highs[width], shifts[width], deviations[width], squares[width];
-  for (std::size_t row = 0; row < rows; row += block_rows, p += block_rows * stride) {
+  for (std::size_t row = 0; row < rows; row += block_rows) {
     const std::size_t now = std::min(rows - row, block_rows);
-    column_sums<Partial, V>(vectors, p, stride, now, count, sums, lows, highs);
+    const T* const block = p + row * stride;
+    column_sums<Partial, V>(vectors, block, stride, now, count, sums, lows, highs);
     for (std::size_t j = 0; j < width; ++j) {
       shifts[j] = is_finite(sums[j]) ? sums[j] / static_cast<T>(now) : T(0);
     }
-    column_squares<Partial, V>(vectors, p, stride, now, count, shifts, deviations, squares);
+    column_squares<Partial, V>(vectors, block, stride, now, count, shifts, deviations, squares);
     for (std::size_t j = skip; j < count; ++j) {
-      columns[j].add_column(p + j, now, stride, sums[j], lows[j], highs[j], shifts[j], deviations[j],
+      columns[j].add_column(block + j, now, stride, sums[j], lows[j], highs[j], shifts[j], deviations[j],
                             squares[j]);
     }
   }
@@ -300,16 +308,17 @@ inline void aggregate_strip(const typename V::value_type* p, std::size_t rows, s
     origins[j] = columns[j].origin();
   }
   std::uint64_t sums[V::lanes], exact[V::lanes];
-  for (std::size_t row = 0; row < rows; row += block_rows, p += block_rows * stride) {
+  for (std::size_t row = 0; row < rows; row += block_rows) {
     const std::size_t now = std::min(rows - row, block_rows);
-    column_sums<Partial, V>(p, stride, now, count, sums, lows, highs);
+    const T* const block = p + row * stride;
+    column_sums<Partial, V>(block, stride, now, count, sums, lows, highs);
     bool near = true, fits = true;
     for (std::size_t j = 0; j < count; ++j) {
       near = near && is_near(lows[j], highs[j], origins[j]);
       fits = fits && squares_are_exact(lows[j], highs[j]);
     }
     if (fits) {
-      column_squares<Partial, V>(p, stride, now, count, lows, exact);
+      column_squares<Partial, V>(block, stride, now, count, lows, exact);
       for (std::size_t j = skip; j < count; ++j) {
         columns[j].add({sums[j], lows[j], highs[j]},
                        exact_moments(now, lows[j], origins[j], near, sums[j], exact[j]));
@@ -318,7 +327,7 @@ inline void aggregate_strip(const typename V::value_type* p, std::size_t rows, s
     }
     double shifts[width] = {}, deviations[width] = {}, squares[width] = {};
     for (std::size_t j = 0; j < count; ++j) shifts[j] = middle(lows[j], highs[j], origins[j], near);
-    widened_squares<D, width>(p, now, stride, count, origins, near, shifts, deviations, squares);
+    widened_squares<D, width>(block, now, stride, count, origins, near, shifts, deviations, squares);
     for (std::size_t j = skip; j < count; ++j) {
       columns[j].add({sums[j], lows[j], highs[j]}, moments::about(shifts[j], now, deviations[j], squares[j]));
     }

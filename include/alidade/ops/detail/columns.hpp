@@ -39,17 +39,16 @@ inline void column_sums(std::index_sequence<J...>, const typename V::value_type*
   V low[] = {load_lanes<Partial, V>(p + J * V::lanes, count)...};
   V high[] = {low[J]...};
   V sum[] = {(static_cast<void>(J), V::zero())...};
-  while (rows > 0) {
-    const std::size_t now = rows < short_rows ? rows : short_rows;
+  for (std::size_t row = 0; row < rows; row += short_rows) {
+    const std::size_t end = rows - row < short_rows ? rows : row + short_rows;
     V part[] = {(static_cast<void>(J), V::zero())...};
-    for (std::size_t r = 0; r < now; ++r, p += stride) {
-      const V x[] = {load_lanes<Partial, V>(p + J * V::lanes, count)...};
+    for (std::size_t r = row; r < end; ++r) {
+      const V x[] = {load_lanes<Partial, V>(p + r * stride + J * V::lanes, count)...};
       ((part[J] = part[J] + x[J]), ...);
       ((low[J] = min(low[J], x[J])), ...);
       ((high[J] = max(high[J], x[J])), ...);
     }
     ((sum[J] = sum[J] + part[J]), ...);
-    rows -= now;
   }
   (store(sums + J * V::lanes, sum[J]), ...);
   (store(lows + J * V::lanes, low[J]), ...);
@@ -63,17 +62,16 @@ inline void column_squares(std::index_sequence<J...>, const typename V::value_ty
                            typename V::value_type* sums, typename V::value_type* squares) noexcept {
   const V shift[] = {V::load(shifts + J * V::lanes)...};
   V sum[] = {(static_cast<void>(J), V::zero())...}, square[] = {(static_cast<void>(J), V::zero())...};
-  while (rows > 0) {
-    const std::size_t now = rows < short_rows ? rows : short_rows;
+  for (std::size_t row = 0; row < rows; row += short_rows) {
+    const std::size_t end = rows - row < short_rows ? rows : row + short_rows;
     V part[] = {(static_cast<void>(J), V::zero())...}, part2[] = {(static_cast<void>(J), V::zero())...};
-    for (std::size_t r = 0; r < now; ++r, p += stride) {
-      const V x[] = {load_lanes<Partial, V>(p + J * V::lanes, count) - shift[J]...};
+    for (std::size_t r = row; r < end; ++r) {
+      const V x[] = {load_lanes<Partial, V>(p + r * stride + J * V::lanes, count) - shift[J]...};
       ((part[J] = part[J] + x[J]), ...);
       ((part2[J] = rounded(x[J] * x[J]) + part2[J]), ...);
     }
     ((sum[J] = sum[J] + part[J]), ...);
     ((square[J] = square[J] + part2[J]), ...);
-    rows -= now;
   }
   (store(sums + J * V::lanes, sum[J]), ...);
   (store(squares + J * V::lanes, square[J]), ...);
@@ -86,8 +84,8 @@ inline void column_sums(const typename V::value_type* p, std::size_t stride, std
                         typename V::value_type* highs) noexcept {
   V low = load_lanes<Partial, V>(p, count), high = low;
   typename V::wide_sum sum;
-  for (std::size_t r = 0; r < rows; ++r, p += stride) {
-    const V x = load_lanes<Partial, V>(p, count);
+  for (std::size_t r = 0; r < rows; ++r) {
+    const V x = load_lanes<Partial, V>(p + r * stride, count);
     sum.add(x);
     low = min(low, x);
     high = max(high, x);
@@ -104,7 +102,9 @@ inline void column_squares(const typename V::value_type* p, std::size_t stride, 
                            std::uint64_t* sums) noexcept {
   const V low = V::load(lows);
   typename V::wide_squares squares;
-  for (std::size_t r = 0; r < rows; ++r, p += stride) squares.add(load_lanes<Partial, V>(p, count) - low);
+  for (std::size_t r = 0; r < rows; ++r) {
+    squares.add(load_lanes<Partial, V>(p + r * stride, count) - low);
+  }
   squares.store(sums);
 }
 

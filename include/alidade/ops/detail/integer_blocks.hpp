@@ -149,7 +149,7 @@ inline moments integer_moments(const typename V::value_type* p, std::size_t n,
   }
   alignas(64) double x[block_length];
   for (std::size_t i = 0; i < n; ++i) x[i] = from_origin(p[i], origin, near);
-  return block_moments<D>(x, n, middle(block.low, block.high, origin, near), 0.0);
+  return block_deviations<D>(x, n, middle(block.low, block.high, origin, near)).from(0.0);
 }
 
 }  // namespace detail

@@ -56,6 +56,20 @@ struct moments {
   }
 };
 
+/// What `count` numbers x that lie about `shift` have: sum (x - shift) and sum (x - shift)^2.
+struct deviations {
+  double shift;
+  std::size_t count;
+  double sum;
+  double squares;
+
+  /// Moments of x - origin.
+  moments from(double origin) const noexcept { return moments::about(shift - origin, count, sum, squares); }
+
+  /// sum x, which keeps the digits that x - shift has.
+  double total() const noexcept { return product(shift, static_cast<double>(count)) + sum; }
+};
+
 }  // namespace detail
 }  // namespace ops
 }  // namespace ALIDADE_ABI_NAMESPACE

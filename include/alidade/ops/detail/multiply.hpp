@@ -63,7 +63,7 @@ inline void pack_panel(const strided<typename V::value_type>& b, std::size_t dep
   }
 }
 
-/// Memory for packed blocks; small matrices need none from the heap.
+/// Memory for packed blocks; those of a few rows need none from the heap.
 template <class T>
 class pack_buffer {
  public:

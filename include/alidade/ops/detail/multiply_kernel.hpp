@@ -77,9 +77,9 @@ inline void multiply_tile(std::index_sequence<Row...>, const typename V::value_t
   for (auto& row : sums) {
     for (V& sum : row) sum = V::zero();
   }
-  for (std::size_t k = 0; k < depth; ++k, ++a, b += b_stride) {
+  for (std::size_t k = 0; k < depth; ++k, ++a) {
     V x[Vectors];
-    for (std::size_t j = 0; j < Vectors; ++j) x[j] = V::load(b + j * V::lanes);
+    for (std::size_t j = 0; j < Vectors; ++j) x[j] = V::load(b + k * b_stride + j * V::lanes);
     (multiply_row(columns, a[Row * a_stride], x, sums[Row]), ...);
   }
   for (std::size_t i = 0; i < sizeof...(Row); ++i) {
@@ -97,6 +97,7 @@ inline void multiply_panel(const typename V::value_type* a, std::size_t rows, co
                            tile_place<typename V::value_type> to) noexcept {
   for (; rows >= Rows; rows -= Rows) {
     multiply_tile<V, Vectors>(std::make_index_sequence<Rows>{}, a, b, b_stride, depth, to);
+    if (rows == Rows) return;
     a += Rows * tiling<V>::depth;
     to.c += Rows * to.stride;
   }

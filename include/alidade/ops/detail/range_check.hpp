@@ -33,11 +33,14 @@ ALIDADE_FORCE_INLINE bool strip_is_valid(std::index_sequence<J...>, const typena
   const V low[] = {V::load(lower + J * V::lanes)...}, high[] = {V::load(upper + J * V::lanes)...};
   typename V::mask valid0 = !V::no_lanes(), valid1 = valid0;
   std::size_t r = 0;
-  for (; r + 2 <= rows; r += 2, p += 2 * stride) {
-    ((valid0 = valid0 & in_range(V::load(p + J * V::lanes), low[J], high[J])), ...);
-    ((valid1 = valid1 & in_range(V::load(p + stride + J * V::lanes), low[J], high[J])), ...);
+  for (; r + 2 <= rows; r += 2) {
+    const auto* const row = p + r * stride;
+    ((valid0 = valid0 & in_range(V::load(row + J * V::lanes), low[J], high[J])), ...);
+    ((valid1 = valid1 & in_range(V::load(row + stride + J * V::lanes), low[J], high[J])), ...);
   }
-  if (r < rows) ((valid0 = valid0 & in_range(V::load(p + J * V::lanes), low[J], high[J])), ...);
+  if (r < rows) {
+    ((valid0 = valid0 & in_range(V::load(p + r * stride + J * V::lanes), low[J], high[J])), ...);
+  }
   return !any(!(valid0 & valid1));
 }
 
@@ -115,10 +118,13 @@ inline std::size_t violations_in(const typename V::value_type* row, std::size_t 
   return found + count(V::load(row + last), V::load(lower + last), V::load(upper + last), j - last);
 }
 
+/// The first element out of range of a row that has one. The last element ends the search even where a compiler that was
+/// told there is no NaN (-ffast-math) finds none here.
 template <class T>
-inline std::size_t first_violation_in(const T* row, const T* lower, const T* upper) noexcept {
+inline std::size_t first_violation_in(const T* row, std::size_t columns, const T* lower,
+                                      const T* upper) noexcept {
   std::size_t j = 0;
-  while (lower[j] <= row[j] && row[j] <= upper[j]) ++j;
+  while (j + 1 < columns && lower[j] <= row[j] && row[j] <= upper[j]) ++j;
   return j;
 }
 

@@ -126,17 +126,18 @@ ALIDADE_FORCE_INLINE void add_deviations_of_group(std::index_sequence<J...>, std
   ((squares[J] = square[J]), ...);
 }
 
-/// Moments of x - origin over 0 < n <= block_length numbers that lie about `shift`.
+/// Of 0 < n <= block_length numbers that lie about `shift`.
 template <simd::real_vector V>
-inline moments block_moments(const typename V::value_type* p, std::size_t n, typename V::value_type shift,
-                             double origin) noexcept {
+inline deviations block_deviations(const typename V::value_type* p, std::size_t n,
+                                   typename V::value_type shift) noexcept {
   V sums[registers_of_sums<V>], squares[registers_of_sums<V>];
   constexpr std::size_t together = group<V, 4>;
   for (std::size_t j = 0; j < registers_of_sums<V>; j += together) {
     add_deviations_of_group(std::make_index_sequence<together>{}, j * V::lanes, p, n, shift, sums + j,
                             squares + j);
   }
-  return moments::about(static_cast<double>(shift) - origin, n, sum_by_halves(sums), sum_by_halves(squares));
+  return {static_cast<double>(shift), n, static_cast<double>(sum_by_halves(sums)),
+          static_cast<double>(sum_by_halves(squares))};
 }
 
 /// The sum in double precision, which no sum of floats can overflow.
@@ -148,15 +149,14 @@ inline double careful_sum(const T* p, std::size_t n, std::size_t step = 1) noexc
 }
 
 template <class T>
-inline moments careful_moments(const T* p, std::size_t n, double shift, double origin,
-                               std::size_t step = 1) noexcept {
+inline deviations careful_deviations(const T* p, std::size_t n, double shift, std::size_t step = 1) noexcept {
   double sum = 0, squares = 0;
   for (std::size_t i = 0; i < n; ++i) {
     const double x = static_cast<double>(p[i * step]) - shift;
     sum += x;
     squares += product(x, x);
   }
-  return moments::about(shift - origin, n, sum, squares);
+  return {shift, n, sum, squares};
 }
 
 /// Whether squares of deviations in a block of this range neither overflow a float nor lose precision below its least.
