@@ -37,13 +37,13 @@ struct byte_reduction {
   }
 };
 
-/// Signed bytes moved up by 128, which changes no difference.
+/// |a_i - b_i| as unsigned bytes.
 template <byte_element T, class Bytes>
-ALIDADE_FORCE_INLINE Bytes as_unsigned(const Bytes& a) noexcept {
+ALIDADE_FORCE_INLINE Bytes difference_of(const Bytes& a, const Bytes& b) noexcept {
   if constexpr (std::is_signed_v<T>) {
-    return flip_sign(a);
+    return signed_absolute_difference(a, b);
   } else {
-    return a;
+    return absolute_difference(a, b);
   }
 }
 
@@ -54,7 +54,7 @@ struct byte_squared_difference : byte_reduction<T, typename S::bytes, typename S
   typename S::unsigned_product_sum sum;
 
   ALIDADE_FORCE_INLINE void add(const typename S::bytes& a, const typename S::bytes& b) noexcept {
-    const typename S::bytes difference = absolute_difference(as_unsigned<T>(a), as_unsigned<T>(b));
+    const typename S::bytes difference = difference_of<T>(a, b);
     sum.add(difference, difference);
   }
   ALIDADE_FORCE_INLINE void merge(const byte_squared_difference& other) noexcept { sum.merge(other.sum); }
@@ -90,7 +90,11 @@ struct byte_absolute_difference : byte_reduction<T, typename S::bytes, typename 
   typename S::difference_sum sum;
 
   ALIDADE_FORCE_INLINE void add(const typename S::bytes& a, const typename S::bytes& b) noexcept {
-    sum.add(as_unsigned<T>(a), as_unsigned<T>(b));
+    if constexpr (std::is_signed_v<T>) {
+      sum.add_signed(a, b);
+    } else {
+      sum.add(a, b);
+    }
   }
   ALIDADE_FORCE_INLINE void merge(const byte_absolute_difference& other) noexcept { sum.merge(other.sum); }
   ALIDADE_FORCE_INLINE std::uint32_t result(const T*, const T*, std::size_t) const noexcept {
@@ -104,7 +108,7 @@ struct byte_largest_difference : byte_reduction<T, typename S::bytes, typename S
   typename S::bytes largest = S::bytes::zero();
 
   ALIDADE_FORCE_INLINE void add(const typename S::bytes& a, const typename S::bytes& b) noexcept {
-    largest = max(largest, absolute_difference(as_unsigned<T>(a), as_unsigned<T>(b)));
+    largest = max(largest, difference_of<T>(a, b));
   }
   ALIDADE_FORCE_INLINE void merge(const byte_largest_difference& other) noexcept {
     largest = max(largest, other.largest);

@@ -1,6 +1,7 @@
 #include <doctest/doctest.h>
 
 #include <algorithm>
+#include <cstdlib>
 #include <vector>
 
 #include <alidade/simd/ops/bytes.hpp>
@@ -18,24 +19,28 @@ TEST_CASE_TEMPLATE("operations on registers of bytes are those of the bytes", S,
     const bytes x = bytes::load(a.data() + 1), y = bytes::load(b.data() + 1);
     typename S::unsigned_product_sum products;
     typename S::signed_product_sum signed_products;
-    typename S::difference_sum differences, flipped;
-    std::uint32_t product = 0, signed_product = 0, difference = 0, flips = 0;
+    typename S::difference_sum differences, signed_differences, flipped;
+    std::uint32_t product = 0, signed_product = 0, difference = 0, signed_difference = 0, flips = 0;
     std::uint8_t largest = 0;
     for (std::size_t i = 1; i <= bytes::size; ++i) {
       product += static_cast<std::uint32_t>(a[i] * b[i]);
       signed_product +=
           static_cast<std::uint32_t>(static_cast<std::int8_t>(a[i]) * static_cast<std::int8_t>(b[i]));
       difference += static_cast<std::uint32_t>(a[i] < b[i] ? b[i] - a[i] : a[i] - b[i]);
+      signed_difference += static_cast<std::uint32_t>(
+          std::abs(static_cast<std::int8_t>(a[i]) - static_cast<std::int8_t>(b[i])));
       flips += static_cast<std::uint32_t>(a[i] ^ 0x80);
       largest = std::max({largest, a[i], b[i]});
     }
     products.add(x, y);
     signed_products.add(x, y);
     differences.add(x, y);
+    signed_differences.add_signed(x, y);
     flipped.add(flip_sign(x), bytes::zero());
     CHECK(products.total() == product);
     CHECK(signed_products.total() == signed_product);
     CHECK(differences.total() == difference);
+    CHECK(signed_differences.total() == signed_difference);
     CHECK(flipped.total() == flips);
     CHECK(reduce_max(max(x, y)) == largest);
     CHECK(reduce_max(absolute_difference(x, x)) == 0);

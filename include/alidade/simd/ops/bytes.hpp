@@ -14,9 +14,10 @@
 /// Bytes and bits, for which xsimd has no operations that pay: exact sums over registers of bytes.
 ///
 /// - `bytes`: `loaded_once` as of vectors, `load`, `load_partial` (count < size bytes, the others zero), `flip_sign` (adds 128 modulo 256, which maps
-///   signed bytes to unsigned ones in order), `absolute_difference`, `max`, `reduce_max` of unsigned bytes;
+///   signed bytes to unsigned ones in order), `absolute_difference`, `signed_absolute_difference` (of
+///   signed bytes, as unsigned ones), `max`, `reduce_max` of unsigned bytes;
 /// - `unsigned_product_sum`, `signed_product_sum`: `add(a, b)` adds the products of the bytes;
-/// - `difference_sum`: `add(a, b)` adds the absolute differences of unsigned bytes;
+/// - `difference_sum`: `add(a, b)` adds the absolute differences of unsigned bytes, `add_signed` of signed ones;
 /// - `bit_block`, `bit_count`: `add(a)` adds the number of bits that are set.
 ///
 /// A sum is a default constructed one that was added to; `merge` adds another; `total()` is right modulo 2^32, for a signed

@@ -49,6 +49,10 @@ struct bytes_native {
   friend ALIDADE_FORCE_INLINE bytes_native absolute_difference(bytes_native a, bytes_native b) noexcept {
     return {vabdq_u8(a.value, b.value)};
   }
+  friend ALIDADE_FORCE_INLINE bytes_native signed_absolute_difference(bytes_native a,
+                                                                      bytes_native b) noexcept {
+    return {vreinterpretq_u8_s8(vabdq_s8(vreinterpretq_s8_u8(a.value), vreinterpretq_s8_u8(b.value)))};
+  }
   friend ALIDADE_FORCE_INLINE bytes_native max(bytes_native a, bytes_native b) noexcept {
     return {vmaxq_u8(a.value, b.value)};
   }
@@ -126,6 +130,9 @@ struct difference_sum_native {
 
   ALIDADE_FORCE_INLINE void add(bytes_native a, bytes_native b) noexcept {
     sum = vpadalq_u16(sum, vpaddlq_u8(vabdq_u8(a.value, b.value)));
+  }
+  ALIDADE_FORCE_INLINE void add_signed(bytes_native a, bytes_native b) noexcept {
+    sum = vpadalq_u16(sum, vpaddlq_u8(signed_absolute_difference(a, b).value));
   }
   ALIDADE_FORCE_INLINE void merge(const difference_sum_native& other) noexcept {
     sum = vaddq_u32(sum, other.sum);

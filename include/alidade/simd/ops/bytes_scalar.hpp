@@ -29,6 +29,9 @@ struct bytes_scalar {
   friend bytes_scalar absolute_difference(bytes_scalar a, bytes_scalar b) noexcept {
     return {static_cast<std::uint8_t>(a.value < b.value ? b.value - a.value : a.value - b.value)};
   }
+  friend bytes_scalar signed_absolute_difference(bytes_scalar a, bytes_scalar b) noexcept {
+    return absolute_difference(flip_sign(a), flip_sign(b));
+  }
   friend bytes_scalar max(bytes_scalar a, bytes_scalar b) noexcept { return a.value < b.value ? b : a; }
   friend std::uint8_t reduce_max(bytes_scalar a) noexcept { return a.value; }
 };
@@ -56,6 +59,7 @@ struct difference_sum_scalar {
   static constexpr const char* instruction = "scalar";
   std::uint32_t sum = 0;
   void add(bytes_scalar a, bytes_scalar b) noexcept { sum += absolute_difference(a, b).value; }
+  void add_signed(bytes_scalar a, bytes_scalar b) noexcept { sum += signed_absolute_difference(a, b).value; }
   void merge(difference_sum_scalar other) noexcept { sum += other.sum; }
   std::uint32_t total() const noexcept { return sum; }
 };

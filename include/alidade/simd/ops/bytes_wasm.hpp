@@ -42,6 +42,9 @@ struct bytes_native {
   friend bytes_native absolute_difference(bytes_native a, bytes_native b) noexcept {
     return {wasm_i8x16_sub(wasm_u8x16_max(a.value, b.value), wasm_u8x16_min(a.value, b.value))};
   }
+  friend bytes_native signed_absolute_difference(bytes_native a, bytes_native b) noexcept {
+    return {wasm_i8x16_sub(wasm_i8x16_max(a.value, b.value), wasm_i8x16_min(a.value, b.value))};
+  }
   friend bytes_native max(bytes_native a, bytes_native b) noexcept {
     return {wasm_u8x16_max(a.value, b.value)};
   }
@@ -100,6 +103,9 @@ struct difference_sum_native {
   v128_t sum = wasm_i32x4_splat(0);
 
   void add(bytes_native a, bytes_native b) noexcept { add_bytes(absolute_difference(a, b).value); }
+  void add_signed(bytes_native a, bytes_native b) noexcept {
+    add_bytes(signed_absolute_difference(a, b).value);
+  }
   void add_bytes(v128_t bytes) noexcept {
     // Pairs once more by a dot product with ones: x86 has an instruction for that, and none to add pairs of 16 bits.
     const v128_t pairs = wasm_u16x8_extadd_pairwise_u8x16(bytes);

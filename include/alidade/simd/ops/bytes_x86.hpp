@@ -40,6 +40,8 @@ ALIDADE_FORCE_INLINE reg add8(reg a, reg b) noexcept { return _mm512_add_epi8(a,
 ALIDADE_FORCE_INLINE reg sub8(reg a, reg b) noexcept { return _mm512_sub_epi8(a, b); }
 ALIDADE_FORCE_INLINE reg max8(reg a, reg b) noexcept { return _mm512_max_epu8(a, b); }
 ALIDADE_FORCE_INLINE reg min8(reg a, reg b) noexcept { return _mm512_min_epu8(a, b); }
+ALIDADE_FORCE_INLINE reg signed_max8(reg a, reg b) noexcept { return _mm512_max_epi8(a, b); }
+ALIDADE_FORCE_INLINE reg signed_min8(reg a, reg b) noexcept { return _mm512_min_epi8(a, b); }
 ALIDADE_FORCE_INLINE reg right16(reg a, unsigned n) noexcept { return _mm512_srli_epi16(a, n); }
 ALIDADE_FORCE_INLINE reg left16(reg a, unsigned n) noexcept { return _mm512_slli_epi16(a, n); }
 ALIDADE_FORCE_INLINE reg signed_right16(reg a, unsigned n) noexcept { return _mm512_srai_epi16(a, n); }
@@ -99,6 +101,8 @@ ALIDADE_FORCE_INLINE reg add8(reg a, reg b) noexcept { return _mm256_add_epi8(a,
 ALIDADE_FORCE_INLINE reg sub8(reg a, reg b) noexcept { return _mm256_sub_epi8(a, b); }
 ALIDADE_FORCE_INLINE reg max8(reg a, reg b) noexcept { return _mm256_max_epu8(a, b); }
 ALIDADE_FORCE_INLINE reg min8(reg a, reg b) noexcept { return _mm256_min_epu8(a, b); }
+ALIDADE_FORCE_INLINE reg signed_max8(reg a, reg b) noexcept { return _mm256_max_epi8(a, b); }
+ALIDADE_FORCE_INLINE reg signed_min8(reg a, reg b) noexcept { return _mm256_min_epi8(a, b); }
 ALIDADE_FORCE_INLINE reg right16(reg a, int n) noexcept { return _mm256_srli_epi16(a, n); }
 ALIDADE_FORCE_INLINE reg left16(reg a, int n) noexcept { return _mm256_slli_epi16(a, n); }
 ALIDADE_FORCE_INLINE reg signed_right16(reg a, int n) noexcept { return _mm256_srai_epi16(a, n); }
@@ -149,6 +153,8 @@ ALIDADE_FORCE_INLINE reg signed_right16(reg a, int n) noexcept { return _mm_srai
 ALIDADE_FORCE_INLINE reg pair_products(reg a, reg b) noexcept { return _mm_madd_epi16(a, b); }
 ALIDADE_FORCE_INLINE reg sum_differences(reg a, reg b) noexcept { return _mm_sad_epu8(a, b); }
 #if ALIDADE_ARCH_ID == ALIDADE_ARCH_ID_sse4_1
+ALIDADE_FORCE_INLINE reg signed_max8(reg a, reg b) noexcept { return _mm_max_epi8(a, b); }
+ALIDADE_FORCE_INLINE reg signed_min8(reg a, reg b) noexcept { return _mm_min_epi8(a, b); }
 ALIDADE_FORCE_INLINE reg look_up(__m128i table, reg index) noexcept { return _mm_shuffle_epi8(table, index); }
 #endif
 ALIDADE_FORCE_INLINE __m128i fold32(reg a) noexcept { return a; }
@@ -206,6 +212,14 @@ struct bytes_native {
   }
   friend ALIDADE_FORCE_INLINE bytes_native absolute_difference(bytes_native a, bytes_native b) noexcept {
     return {x86::sub8(x86::max8(a.value, b.value), x86::min8(a.value, b.value))};
+  }
+  friend ALIDADE_FORCE_INLINE bytes_native signed_absolute_difference(bytes_native a,
+                                                                      bytes_native b) noexcept {
+#if ALIDADE_ARCH_ID == ALIDADE_ARCH_ID_sse2
+    return absolute_difference(flip_sign(a), flip_sign(b));
+#else
+    return {x86::sub8(x86::signed_max8(a.value, b.value), x86::signed_min8(a.value, b.value))};
+#endif
   }
   friend ALIDADE_FORCE_INLINE bytes_native max(bytes_native a, bytes_native b) noexcept {
     return {x86::max8(a.value, b.value)};
@@ -301,6 +315,9 @@ struct difference_sum_native {
 
   ALIDADE_FORCE_INLINE void add(bytes_native a, bytes_native b) noexcept {
     sum = x86::add64(sum, x86::sum_differences(a.value, b.value));
+  }
+  ALIDADE_FORCE_INLINE void add_signed(bytes_native a, bytes_native b) noexcept {
+    add(flip_sign(a), flip_sign(b));
   }
   ALIDADE_FORCE_INLINE void merge(const difference_sum_native& other) noexcept {
     sum = x86::add64(sum, other.sum);
