@@ -27,7 +27,6 @@ namespace simd {
 /// - `loaded_once(v)`: v, which the compiler will not load again for each use;
 /// - `min(a, b)`, `max(a, b)`: NaN where b is; where a alone is, or both are zeros, either of them;
 /// - comparisons give a `V::mask`, for `&`, `|`, `!`, `any`, `select(mask, a, b)` and `bits` (bit i for lane i);
-/// - `scale_by_power_of_two(a, n)`: a * 2^n for integral n, -126 .. 127 (double: -1022 .. 1023);
 /// - `reduce_add(v)`: the sum of the lanes by halves: lane i with lane i + lanes / 2 and so on, on every architecture.
 template <class V>
 concept real_vector = requires(V v, typename V::value_type* out, const typename V::value_type* p,
@@ -50,7 +49,6 @@ concept real_vector = requires(V v, typename V::value_type* out, const typename 
   { abs(v) } -> std::same_as<V>;
   { min(v, v) } -> std::same_as<V>;
   { max(v, v) } -> std::same_as<V>;
-  { sqrt(v) } -> std::same_as<V>;
   { v < v } -> std::same_as<typename V::mask>;
   { v <= v } -> std::same_as<typename V::mask>;
   { v == v } -> std::same_as<typename V::mask>;
@@ -61,7 +59,6 @@ concept real_vector = requires(V v, typename V::value_type* out, const typename 
   { any(m) } -> std::same_as<bool>;
   { bits(m) } -> std::same_as<std::uint32_t>;
   { select(m, v, v) } -> std::same_as<V>;
-  { scale_by_power_of_two(v, v) } -> std::same_as<V>;
   { reduce_add(v) } -> std::same_as<typename V::value_type>;
   { reduce_min(v) } -> std::same_as<typename V::value_type>;
   { reduce_max(v) } -> std::same_as<typename V::value_type>;

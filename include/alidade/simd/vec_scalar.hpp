@@ -6,7 +6,6 @@
 
 #include <alidade/config/compiler.hpp>
 #include <alidade/config/namespace.hpp>
-#include <alidade/core/bits.hpp>
 #include <alidade/core/half.hpp>
 
 namespace alidade {
@@ -68,21 +67,10 @@ struct vec_scalar {
   friend vec_scalar max(vec_scalar a, vec_scalar b) noexcept {
     return {a.value > b.value ? a.value : b.value};
   }
-  friend vec_scalar sqrt(vec_scalar a) noexcept { return {std::sqrt(a.value)}; }
   friend mask operator<(vec_scalar a, vec_scalar b) noexcept { return {a.value < b.value}; }
   friend mask operator<=(vec_scalar a, vec_scalar b) noexcept { return {a.value <= b.value}; }
   friend mask operator==(vec_scalar a, vec_scalar b) noexcept { return {a.value == b.value}; }
   friend mask operator!=(vec_scalar a, vec_scalar b) noexcept { return {a.value != b.value}; }
-
-  friend vec_scalar scale_by_power_of_two(vec_scalar a, vec_scalar n) noexcept {
-    if constexpr (sizeof(T) == 4) {
-      const auto exponent = static_cast<std::uint32_t>(static_cast<std::int32_t>(n.value) + 127) << 23;
-      return {a.value * detail::bit_cast<float>(exponent)};
-    } else {
-      const auto exponent = static_cast<std::uint64_t>(static_cast<std::int64_t>(n.value) + 1023) << 52;
-      return {a.value * detail::bit_cast<double>(exponent)};
-    }
-  }
 
   friend T reduce_add(vec_scalar a) noexcept { return a.value; }
   friend T reduce_min(vec_scalar a) noexcept { return a.value; }

@@ -18,6 +18,27 @@ namespace simd {
 template <class T>
 struct vec_wasm;
 
+/// What a comparison of two vec_wasm<T> gives: lanes as wide as theirs, all ones or all zeros.
+template <class T>
+struct wasm_mask {
+  v128_t value;
+
+  friend wasm_mask operator&(wasm_mask a, wasm_mask b) noexcept { return {wasm_v128_and(a.value, b.value)}; }
+  friend wasm_mask operator|(wasm_mask a, wasm_mask b) noexcept { return {wasm_v128_or(a.value, b.value)}; }
+  friend wasm_mask operator!(wasm_mask a) noexcept { return {wasm_v128_not(a.value)}; }
+  friend bool any(wasm_mask a) noexcept { return wasm_v128_any_true(a.value); }
+  friend std::uint32_t bits(wasm_mask a) noexcept {
+    if constexpr (sizeof(T) == 4) {
+      return static_cast<std::uint32_t>(wasm_i32x4_bitmask(a.value));
+    } else {
+      return static_cast<std::uint32_t>(wasm_i64x2_bitmask(a.value));
+    }
+  }
+  friend vec_wasm<T> select(wasm_mask m, vec_wasm<T> a, vec_wasm<T> b) noexcept {
+    return {wasm_v128_bitselect(a.value, b.value, m.value)};
+  }
+};
+
 template <>
 struct vec_wasm<float> {
   using value_type = float;
@@ -25,19 +46,7 @@ struct vec_wasm<float> {
   static constexpr std::size_t registers = 16;  // of the x86 processors that most engines compile for
   v128_t value;
 
-  struct mask {
-    v128_t value;
-    friend mask operator&(mask a, mask b) noexcept { return {wasm_v128_and(a.value, b.value)}; }
-    friend mask operator|(mask a, mask b) noexcept { return {wasm_v128_or(a.value, b.value)}; }
-    friend mask operator!(mask a) noexcept { return {wasm_v128_not(a.value)}; }
-    friend bool any(mask a) noexcept { return wasm_v128_any_true(a.value); }
-    friend std::uint32_t bits(mask a) noexcept {
-      return static_cast<std::uint32_t>(wasm_i32x4_bitmask(a.value));
-    }
-    friend vec_wasm select(mask m, vec_wasm a, vec_wasm b) noexcept {
-      return {wasm_v128_bitselect(a.value, b.value, m.value)};
-    }
-  };
+  using mask = wasm_mask<float>;
   static mask no_lanes() noexcept { return {wasm_i32x4_splat(0)}; }
 
   static vec_wasm zero() noexcept { return {wasm_f32x4_splat(0.0f)}; }
@@ -74,16 +83,10 @@ struct vec_wasm<float> {
   // These two are one instruction on x86; wasm_f32x4_min takes care of NaN and -0 with several.
   friend vec_wasm min(vec_wasm a, vec_wasm b) noexcept { return {wasm_f32x4_pmin(b.value, a.value)}; }
   friend vec_wasm max(vec_wasm a, vec_wasm b) noexcept { return {wasm_f32x4_pmax(b.value, a.value)}; }
-  friend vec_wasm sqrt(vec_wasm a) noexcept { return {wasm_f32x4_sqrt(a.value)}; }
   friend mask operator<(vec_wasm a, vec_wasm b) noexcept { return {wasm_f32x4_lt(a.value, b.value)}; }
   friend mask operator<=(vec_wasm a, vec_wasm b) noexcept { return {wasm_f32x4_le(a.value, b.value)}; }
   friend mask operator==(vec_wasm a, vec_wasm b) noexcept { return {wasm_f32x4_eq(a.value, b.value)}; }
   friend mask operator!=(vec_wasm a, vec_wasm b) noexcept { return {wasm_f32x4_ne(a.value, b.value)}; }
-
-  friend vec_wasm scale_by_power_of_two(vec_wasm a, vec_wasm n) noexcept {
-    const v128_t biased = wasm_f32x4_add(n.value, wasm_f32x4_splat(12582912.0f + 127.0f));
-    return {wasm_f32x4_mul(a.value, wasm_i32x4_shl(biased, 23))};
-  }
 
   friend float reduce_add(vec_wasm a) noexcept {
     return first_two(a + upper(a), [](float x, float y) { return x + y; });
@@ -110,19 +113,7 @@ struct vec_wasm<double> {
   static constexpr std::size_t registers = 16;
   v128_t value;
 
-  struct mask {
-    v128_t value;
-    friend mask operator&(mask a, mask b) noexcept { return {wasm_v128_and(a.value, b.value)}; }
-    friend mask operator|(mask a, mask b) noexcept { return {wasm_v128_or(a.value, b.value)}; }
-    friend mask operator!(mask a) noexcept { return {wasm_v128_not(a.value)}; }
-    friend bool any(mask a) noexcept { return wasm_v128_any_true(a.value); }
-    friend std::uint32_t bits(mask a) noexcept {
-      return static_cast<std::uint32_t>(wasm_i64x2_bitmask(a.value));
-    }
-    friend vec_wasm select(mask m, vec_wasm a, vec_wasm b) noexcept {
-      return {wasm_v128_bitselect(a.value, b.value, m.value)};
-    }
-  };
+  using mask = wasm_mask<double>;
   static mask no_lanes() noexcept { return {wasm_i32x4_splat(0)}; }
 
   static vec_wasm zero() noexcept { return {wasm_f64x2_splat(0.0)}; }
@@ -149,16 +140,10 @@ struct vec_wasm<double> {
   friend vec_wasm abs(vec_wasm a) noexcept { return {wasm_f64x2_abs(a.value)}; }
   friend vec_wasm min(vec_wasm a, vec_wasm b) noexcept { return {wasm_f64x2_pmin(b.value, a.value)}; }
   friend vec_wasm max(vec_wasm a, vec_wasm b) noexcept { return {wasm_f64x2_pmax(b.value, a.value)}; }
-  friend vec_wasm sqrt(vec_wasm a) noexcept { return {wasm_f64x2_sqrt(a.value)}; }
   friend mask operator<(vec_wasm a, vec_wasm b) noexcept { return {wasm_f64x2_lt(a.value, b.value)}; }
   friend mask operator<=(vec_wasm a, vec_wasm b) noexcept { return {wasm_f64x2_le(a.value, b.value)}; }
   friend mask operator==(vec_wasm a, vec_wasm b) noexcept { return {wasm_f64x2_eq(a.value, b.value)}; }
   friend mask operator!=(vec_wasm a, vec_wasm b) noexcept { return {wasm_f64x2_ne(a.value, b.value)}; }
-
-  friend vec_wasm scale_by_power_of_two(vec_wasm a, vec_wasm n) noexcept {
-    const v128_t biased = wasm_f64x2_add(n.value, wasm_f64x2_splat(6755399441055744.0 + 1023.0));
-    return {wasm_f64x2_mul(a.value, wasm_i64x2_shl(biased, 52))};
-  }
 
   friend double reduce_add(vec_wasm a) noexcept {
     return wasm_f64x2_extract_lane(a.value, 0) + wasm_f64x2_extract_lane(a.value, 1);

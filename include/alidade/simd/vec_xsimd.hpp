@@ -6,7 +6,6 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <cstring>
 #include <type_traits>
 
 #include <xsimd/xsimd.hpp>
@@ -163,7 +162,6 @@ struct vec_xsimd {
   friend ALIDADE_FORCE_INLINE vec_xsimd max(vec_xsimd a, vec_xsimd b) noexcept {
     return {xsimd::max(a.value, b.value)};
   }
-  friend ALIDADE_FORCE_INLINE vec_xsimd sqrt(vec_xsimd a) noexcept { return {xsimd::sqrt(a.value)}; }
   friend ALIDADE_FORCE_INLINE mask operator<(vec_xsimd a, vec_xsimd b) noexcept {
     return {a.value < b.value};
   }
@@ -176,20 +174,6 @@ struct vec_xsimd {
   // xsimd 8.1 has NaN equal to NaN on AVX.
   friend ALIDADE_FORCE_INLINE mask operator!=(vec_xsimd a, vec_xsimd b) noexcept {
     return {!(a.value == b.value)};
-  }
-
-  // n + 1.5 * 2^23 has n's two's complement in its lowest bits (of a double: 2^52); with the bias they are an exponent.
-  friend ALIDADE_FORCE_INLINE vec_xsimd scale_by_power_of_two(vec_xsimd a, vec_xsimd n) noexcept {
-    if constexpr (sizeof(T) == 4) {
-      using integers = xsimd::batch<std::int32_t, xsimd_arch>;
-      const integers exponent = detail::bit_cast<integers>(n.value + batch(12582912.0f + 127.0f)) << 23;
-      return {a.value * detail::bit_cast<batch>(exponent)};
-    } else {
-      using integers = xsimd::batch<std::int64_t, xsimd_arch>;
-      const integers exponent = detail::bit_cast<integers>(n.value + batch(6755399441055744.0 + 1023.0))
-                                << 52;
-      return {a.value * detail::bit_cast<batch>(exponent)};
-    }
   }
 
   // By halves: lane i with lane i + lanes / 2, and so on. Every architecture sums a register in this order.

@@ -3,7 +3,7 @@
 #include <alidade/config/compiler.hpp>
 #include <alidade/config/namespace.hpp>
 #include <alidade/ops/detail/numbers.hpp>
-#include <alidade/simd/int_vec_float.hpp>
+#include <alidade/simd/ops/float_bits.hpp>
 
 /// Activation functions of vectors of floats. Polynomials and rational functions are minimax approximations, found by the
 /// Remez exchange in 50 digits; the errors beside them are those of exact arithmetic. `min(limit, x)` and `max(limit, x)`

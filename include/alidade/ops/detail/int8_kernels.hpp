@@ -8,7 +8,7 @@
 #include <alidade/config/compiler.hpp>
 #include <alidade/config/namespace.hpp>
 #include <alidade/ops/detail/numbers.hpp>
-#include <alidade/simd/int_vec_bytes.hpp>
+#include <alidade/simd/ops/float_bytes.hpp>
 
 namespace alidade {
 inline namespace ALIDADE_ABI_NAMESPACE {

@@ -236,19 +236,23 @@ struct bytes_native {
 
 #if ALIDADE_HAS_VNNI
 
-/// vpdpbusd multiplies unsigned by signed bytes and adds four products to a lane, without saturation. So
-/// sum a b = sum a (b - 128) + 128 sum a for unsigned bytes: b - 128 as a signed byte is b with its first bit flipped.
-struct unsigned_product_sum_native {
+/// vpdpbusd multiplies unsigned by signed bytes and adds four products to a lane, without saturation. So one
+/// factor is moved by 128, and the sum of the other, kept beside the products, undoes that.
+struct product_sum_native {
   static constexpr const char* instruction = "vpdpbusd";
   x86::reg products = x86::zero(), sums = x86::zero();
 
+  ALIDADE_FORCE_INLINE void merge(const product_sum_native& other) noexcept {
+    products = x86::add32(products, other.products);
+    sums = x86::add32(sums, other.sums);
+  }
+};
+
+/// sum a b = sum a (b - 128) + 128 sum a for unsigned bytes: b - 128 as a signed byte is b with its first bit flipped.
+struct unsigned_product_sum_native : product_sum_native {
   ALIDADE_FORCE_INLINE void add(bytes_native a, bytes_native b) noexcept {
     products = x86::dot4(products, a.value, flip_sign(b).value);
     sums = x86::dot4(sums, a.value, x86::splat8(1));
-  }
-  ALIDADE_FORCE_INLINE void merge(const unsigned_product_sum_native& other) noexcept {
-    products = x86::add32(products, other.products);
-    sums = x86::add32(sums, other.sums);
   }
   ALIDADE_FORCE_INLINE std::uint32_t total() const noexcept {
     return x86::total32(x86::add32(products, x86::left32(sums, 7)));
@@ -257,17 +261,10 @@ struct unsigned_product_sum_native {
 
 /// sum a b = sum a (b + 128) - 128 sum a for signed bytes. In either case the second sum is of a alone, and the compiler
 /// takes it once when one a is multiplied with several b.
-struct signed_product_sum_native {
-  static constexpr const char* instruction = "vpdpbusd";
-  x86::reg products = x86::zero(), sums = x86::zero();
-
+struct signed_product_sum_native : product_sum_native {
   ALIDADE_FORCE_INLINE void add(bytes_native a, bytes_native b) noexcept {
     products = x86::dot4(products, flip_sign(b).value, a.value);
     sums = x86::dot4(sums, x86::splat8(1), a.value);
-  }
-  ALIDADE_FORCE_INLINE void merge(const signed_product_sum_native& other) noexcept {
-    products = x86::add32(products, other.products);
-    sums = x86::add32(sums, other.sums);
   }
   ALIDADE_FORCE_INLINE std::uint32_t total() const noexcept {
     return x86::total32(x86::sub32(products, x86::left32(sums, 7)));
@@ -277,34 +274,30 @@ struct signed_product_sum_native {
 #else
 
 /// Bytes widened to 16 bits, pairs of products added by pmaddwd: at most 2 * 255^2, so nothing saturates.
-struct unsigned_product_sum_native {
+struct product_sum_native {
   static constexpr const char* instruction = "pmaddwd";
   x86::reg sum = x86::zero();
 
-  ALIDADE_FORCE_INLINE void add(bytes_native a, bytes_native b) noexcept {
-    const x86::reg low = x86::pair_products(x86::even(a.value), x86::even(b.value));
-    const x86::reg high = x86::pair_products(x86::odd(a.value), x86::odd(b.value));
-    sum = x86::add32(sum, x86::add32(low, high));
-  }
-  ALIDADE_FORCE_INLINE void merge(const unsigned_product_sum_native& other) noexcept {
+  ALIDADE_FORCE_INLINE void merge(const product_sum_native& other) noexcept {
     sum = x86::add32(sum, other.sum);
   }
   ALIDADE_FORCE_INLINE std::uint32_t total() const noexcept { return x86::total32(sum); }
 };
 
-struct signed_product_sum_native {
-  static constexpr const char* instruction = "pmaddwd";
-  x86::reg sum = x86::zero();
+struct unsigned_product_sum_native : product_sum_native {
+  ALIDADE_FORCE_INLINE void add(bytes_native a, bytes_native b) noexcept {
+    const x86::reg low = x86::pair_products(x86::even(a.value), x86::even(b.value));
+    const x86::reg high = x86::pair_products(x86::odd(a.value), x86::odd(b.value));
+    sum = x86::add32(sum, x86::add32(low, high));
+  }
+};
 
+struct signed_product_sum_native : product_sum_native {
   ALIDADE_FORCE_INLINE void add(bytes_native a, bytes_native b) noexcept {
     const x86::reg low = x86::pair_products(x86::signed_even(a.value), x86::signed_even(b.value));
     const x86::reg high = x86::pair_products(x86::signed_odd(a.value), x86::signed_odd(b.value));
     sum = x86::add32(sum, x86::add32(low, high));
   }
-  ALIDADE_FORCE_INLINE void merge(const signed_product_sum_native& other) noexcept {
-    sum = x86::add32(sum, other.sum);
-  }
-  ALIDADE_FORCE_INLINE std::uint32_t total() const noexcept { return x86::total32(sum); }
 };
 
 #endif
