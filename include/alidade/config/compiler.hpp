@@ -6,9 +6,11 @@
 #if defined(_MSC_VER) && !defined(__clang__)
 #define ALIDADE_FORCE_INLINE __forceinline
 #define ALIDADE_NOINLINE __declspec(noinline)
+#define ALIDADE_FORCE_INLINE_LAMBDA [[msvc::forceinline]]
 #else
 #define ALIDADE_FORCE_INLINE inline __attribute__((always_inline))
 #define ALIDADE_NOINLINE __attribute__((noinline))
+#define ALIDADE_FORCE_INLINE_LAMBDA __attribute__((always_inline))
 #endif
 
 #if defined(__cpp_exceptions) || defined(_CPPUNWIND)

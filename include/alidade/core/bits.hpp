@@ -36,11 +36,23 @@ inline std::uint64_t load_bytes(const void* p, std::size_t count) noexcept {
          std::uint64_t{bytes[count - 1]} << (8 * (count - 1));
 }
 
-/// NaN becomes infinity, so that distances have an order. By bits, which -ffast-math leaves alone.
+// By bits, which -ffast-math leaves alone.
+inline bool is_finite(float x) noexcept {
+  return (detail::bit_cast<std::uint32_t>(x) & 0x7f800000u) != 0x7f800000u;
+}
+inline bool is_finite(double x) noexcept {
+  return (detail::bit_cast<std::uint64_t>(x) & 0x7ff0000000000000u) != 0x7ff0000000000000u;
+}
+inline bool is_nan(float x) noexcept {
+  return (detail::bit_cast<std::uint32_t>(x) & 0x7fffffffu) > 0x7f800000u;
+}
+inline bool is_nan(double x) noexcept {
+  return (detail::bit_cast<std::uint64_t>(x) & 0x7fffffffffffffffu) > 0x7ff0000000000000u;
+}
+
+/// NaN becomes infinity, so that distances have an order.
 inline float nan_to_infinity(float x) noexcept {
-  return (detail::bit_cast<std::uint32_t>(x) & 0x7fffffffu) > 0x7f800000u
-             ? std::numeric_limits<float>::infinity()
-             : x;
+  return is_nan(x) ? std::numeric_limits<float>::infinity() : x;
 }
 
 }  // namespace detail

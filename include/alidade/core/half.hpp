@@ -88,5 +88,10 @@ enum class bits8 : std::uint8_t {};
 
 static_assert(sizeof(f16) == 2 && sizeof(bf16) == 2 && sizeof(bits8) == 1);
 
+namespace detail {
+inline bool is_finite(f16 x) noexcept { return (x.bits & 0x7c00u) != 0x7c00u; }
+inline bool is_finite(bf16 x) noexcept { return (x.bits & 0x7f80u) != 0x7f80u; }
+}  // namespace detail
+
 }  // namespace ALIDADE_ABI_NAMESPACE
 }  // namespace alidade

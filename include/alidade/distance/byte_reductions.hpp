@@ -29,6 +29,7 @@ struct byte_reduction {
   static constexpr std::size_t registers = simd::f32::registers;
   static constexpr std::size_t width = sizeof(Sum) > Block::size ? 2 : 1;
   static constexpr std::size_t accumulators = 2;
+  static constexpr std::size_t short_length = Block::size == 64 ? 384 : 0;
   static constexpr const char* instruction = Sum::instruction;
 
   static ALIDADE_FORCE_INLINE Block load(const T* p) noexcept { return Block::load(p); }

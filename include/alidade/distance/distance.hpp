@@ -10,6 +10,7 @@
 #include <alidade/config/assert.hpp>
 #include <alidade/config/compiler.hpp>
 #include <alidade/config/namespace.hpp>
+#include <alidade/core/element_of.hpp>
 #include <alidade/core/half.hpp>
 #include <alidade/distance/byte_reductions.hpp>
 #include <alidade/distance/kernels.hpp>
@@ -30,14 +31,15 @@
 /// makes every result NaN.
 ///
 /// Sums of real numbers, n = length, u = 2^-24 (double: 2^-53), to first order: the error is at most
-/// (n / 4 + 8) u sum |term_i|, since four or more accumulators share the terms (Higham, Accuracy and Stability of Numerical
-/// Algorithms, section 4.2), beside a smallest subnormal for each term that underflows. f16 and bf16 are widened exactly and
-/// computed as floats; with AVX-512 BF16, the products and cosines of bf16 take subnormal numbers for zero, in and out: an
-/// error of at most 2^-126 more for each term, and 2^-126 times the other factor. 32-bit NEON flushes so in every kernel of
-/// floats. A float sum overflows to infinity above 3.4e38. None of this holds under -ffast-math.
+/// (n / 4 + 8) u sum |term_i|, since four or more accumulators share the terms (two, so n / 2, each sum of a cosine in a scalar
+/// build; Higham, Accuracy and Stability of Numerical Algorithms, section 4.2), beside a smallest subnormal for each term
+/// that underflows. f16 and bf16 are widened exactly and computed as floats; with AVX-512 BF16, the products and cosines of
+/// bf16 take subnormal numbers for zero, in and out: an error of at most 2^-126 more for each term, and 2^-126 times the
+/// other factor. 32-bit NEON flushes so in every kernel of floats. A float sum overflows to infinity above 3.4e38. None of
+/// this holds under -ffast-math.
 ///
 /// With `alidade::reproducible` as first argument the sum is taken in one order without fused operations, so that every
-/// architecture gives the same bits (see reproducible_policy); the bound holds with n / 32 in place of n / 4.
+/// architecture gives the same bits (see reproducible_policy); the bound holds with n / 32 (double: n / 16) in place of n / 4.
 ///
 /// Sums of bytes are exact modulo 2^32: right up to length 66,051 (squares of differences up to 255^2; products of unsigned
 /// bytes), 131,071 (products of signed bytes, up to 128^2, in int32) or 16,843,009 (absolute differences). Bits are right
@@ -45,9 +47,6 @@
 namespace alidade {
 inline namespace ALIDADE_ABI_NAMESPACE {
 namespace detail {
-
-template <class V>
-using element_of = std::remove_cvref_t<decltype(*std::data(std::declval<const V&>()))>;
 
 template <class A, class B>
 concept vectors_of_one_type = requires(const A& a, const B& b) {
@@ -63,8 +62,8 @@ struct reductions {};
 template <real_element T, class Policy>
 struct reductions<T, Policy> {
   using l2_squared = real_squared_difference<T, vector_for<T, Policy>>;
-  using inner_product = product_for<T, Policy>;
-  using cosine = cosine_for<T, Policy>;
+  using inner_product = real_product<T, vector_for<T, Policy>, product_block_for<T, Policy>>;
+  using cosine = real_cosine<T, vector_for<T, Policy>, product_block_for<T, Policy>>;
   using l1 = real_absolute_difference<T, vector_for<T, Policy>>;
   using chebyshev = real_largest_difference<T, vector_for<T, fast_policy>>;  // no order to keep
 };

@@ -47,18 +47,18 @@ ALIDADE_FORCE_INLINE void reduce_rows(std::index_sequence<Row...>, std::index_se
   const typename R::element* const row[] = {rows[Row]...};
   block_sums<R, std::index_sequence<Row...>, std::index_sequence<Sum...>> block;
   std::size_t i = 0;
-  const auto add = [&](auto which, typename R::block_type x, const auto& load) {
+  const auto add = [&](auto which, typename R::block_type x, const auto& load) ALIDADE_FORCE_INLINE_LAMBDA {
     if constexpr (sizeof...(Row) > 1) x = loaded_once(x);
     ((block.template sum<Row, which()>().add(x, load(row[Row]))), ...);
   };
   for (; i + sums * R::size <= n; i += sums * R::size) {
     (add(std::integral_constant<std::size_t, Sum>{}, R::load(a + i + Sum * R::size),
-         [i](const auto* p) { return R::load(p + i + Sum * R::size); }),
+         [i](const auto* p) ALIDADE_FORCE_INLINE_LAMBDA { return R::load(p + i + Sum * R::size); }),
      ...);
   }
-  const auto add_next = [&](auto which) {
+  const auto add_next = [&](auto which) ALIDADE_FORCE_INLINE_LAMBDA {
     if (which() + 1 < sums && i + R::size <= n) {
-      add(which, R::load(a + i), [i](const auto* p) { return R::load(p + i); });
+      add(which, R::load(a + i), [i](const auto* p) ALIDADE_FORCE_INLINE_LAMBDA { return R::load(p + i); });
       i += R::size;
     }
   };
@@ -66,7 +66,7 @@ ALIDADE_FORCE_INLINE void reduce_rows(std::index_sequence<Row...>, std::index_se
   if (i < n) {
     const std::size_t rest = n - i;
     add(std::integral_constant<std::size_t, sums - 1>{}, R::load_partial(a + i, rest),
-        [i, rest](const auto* p) { return R::load_partial(p + i, rest); });
+        [i, rest](const auto* p) ALIDADE_FORCE_INLINE_LAMBDA { return R::load_partial(p + i, rest); });
   }
   if constexpr (sums == 4) {
     (block.template sum<Row, 2>().merge(block.template sum<Row, 3>()), ...);

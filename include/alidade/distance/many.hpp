@@ -30,8 +30,8 @@ concept groups_distances = requires(const Metric& m, const T* a, const T* const*
 
 }  // namespace detail
 
-/// out[j] = metric(query, rows[j]), bit for bit. The rows lie in order, which the processor sees by itself: prefetching them by hand
-/// cost a quarter of the time in cache and gained nothing from memory.
+/// out[j] = metric(query, rows[j]), bit for bit. The rows lie in order, which the processor sees by itself: prefetching them
+/// by hand cost a quarter of the time in cache and gained nothing from memory.
 /// query.size() == rows.columns(), out.size() == rows.rows() (asserted).
 template <class Metric, class T>
 requires metric<Metric, T>

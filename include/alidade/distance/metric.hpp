@@ -123,17 +123,10 @@ struct reduction_metric {
   }
 };
 
-/// Divides by the norm; false when that is zero. Squares of doubles are scaled by a power of two first, so that none
-/// leaves the range. The sums are taken in one order on every architecture.
+/// Divides by the norm; false when that is zero. The sums are taken in one order on every architecture.
 template <class T>
 bool normalise(std::span<const T> in, std::span<T> out) noexcept {
-  double scale = 1;
-  if constexpr (std::is_same_v<T, double>) {
-    double largest = 0;
-    for (const double x : in) largest = std::max(largest, std::fabs(x));
-    if (!(largest > 0)) return false;
-    scale = std::ldexp(1.0, -std::ilogb(largest) / 2);  // applied twice: its square may be out of range
-  }
+  const double scale = half_scale_of(in.data(), in.size());
   double sums[4] = {};
   for (std::size_t i = 0; i < in.size(); ++i) {
     const double x = static_cast<double>(in[i]) * scale * scale;

@@ -5,13 +5,12 @@
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
-#include <span>
 #include <type_traits>
 #include <utility>
 
 #include <alidade/config/compiler.hpp>
 #include <alidade/config/namespace.hpp>
-#include <alidade/core/half.hpp>
+#include <alidade/core/bits.hpp>
 #include <alidade/distance/byte_reductions.hpp>
 #include <alidade/distance/real_reductions.hpp>
 #include <alidade/simd/ops/bf16_dot.hpp>
@@ -48,7 +47,7 @@ struct product_engine {
     return {_mm512_set1_epi32(static_cast<int>(unit))};
   }
   static ALIDADE_FORCE_INLINE simd::f32 add(const vector& a, const vector& b, simd::f32 sum) noexcept {
-    return dot_add(a, b, sum);
+    return multiply_add(a, b, sum);
   }
 
   /// Rounds n numbers, and gives no less than the norm of what that takes away. Subnormal numbers count as taken away.

@@ -9,6 +9,7 @@
 
 #include <alidade/config/compiler.hpp>
 #include <alidade/config/namespace.hpp>
+#include <alidade/core/bits.hpp>
 #include <alidade/core/half.hpp>
 #include <alidade/simd/fixed_tree.hpp>
 #include <alidade/simd/ops/bf16_dot.hpp>
@@ -65,26 +66,30 @@ inline constexpr std::size_t accumulators_of = 4;
 template <class V, class Parts>
 inline constexpr std::size_t accumulators_of<simd::fixed_tree<V, Parts>> = 1;
 
-template <real_element T, class V>
+/// Elements are taken a Block at a time; sums are kept in vectors V.
+template <real_element T, class Block>
 struct real_reduction {
   using element = T;
-  using block_type = V;
+  using block_type = Block;
   using result_type = real_of<T>;
-  static constexpr std::size_t size = V::lanes;
+  static constexpr std::size_t size = Block::lanes;
   static constexpr std::size_t registers = simd::f32::registers;
-  static constexpr const char* instruction = simd::load_instruction<T>;
+  static constexpr const char* instruction = [] {
+    if constexpr (requires { Block::instruction; }) return Block::instruction;
+    return simd::load_instruction<T>;
+  }();
 
-  static ALIDADE_FORCE_INLINE V load(const T* p) noexcept { return V::load(p); }
-  static ALIDADE_FORCE_INLINE V load_partial(const T* p, std::size_t count) noexcept {
-    return V::load_partial(p, count);
+  static ALIDADE_FORCE_INLINE Block load(const T* p) noexcept { return Block::load(p); }
+  static ALIDADE_FORCE_INLINE Block load_partial(const T* p, std::size_t count) noexcept {
+    return Block::load_partial(p, count);
   }
 };
 
-template <real_element T, class V>
-struct real_sum : real_reduction<T, V> {
+template <real_element T, class V, class Block = V>
+struct real_sum : real_reduction<T, Block> {
   static constexpr std::size_t width = width_of<V>;
   static constexpr std::size_t accumulators = accumulators_of<V>;
-  static constexpr std::size_t short_length = V::lanes == 16 && accumulators == 4 ? 400 : 0;
+  static constexpr std::size_t short_length = V::lanes == 16 && accumulators == 4 ? 200 : 0;
   V sum = V::zero();
 
   ALIDADE_FORCE_INLINE void merge(const real_sum& other) noexcept { sum = sum + other.sum; }
@@ -103,9 +108,9 @@ struct real_squared_difference : real_sum<T, V> {
 };
 
 /// sum a_i b_i
-template <real_element T, class V>
-struct real_product : real_sum<T, V> {
-  ALIDADE_FORCE_INLINE void add(const V& a, const V& b) noexcept {
+template <real_element T, class V, class Block = V>
+struct real_product : real_sum<T, V, Block> {
+  ALIDADE_FORCE_INLINE void add(const Block& a, const Block& b) noexcept {
     this->sum = multiply_add(a, b, this->sum);
   }
 };
@@ -139,6 +144,17 @@ struct real_largest_difference : real_reduction<T, V> {
   }
 };
 
+/// A power of two to scale by twice, since its square may be out of range: of the largest |x_i| that makes 0.5 .. 4. Only doubles
+/// need it: no square of another type leaves the range of double.
+template <class T>
+double half_scale_of(const T* x, std::size_t n) noexcept {
+  double largest = 0;
+  if constexpr (std::is_same_v<T, double>) {
+    for (std::size_t i = 0; i < n; ++i) largest = std::max(largest, std::fabs(x[i]));
+  }
+  return largest > 0 && is_finite(largest) ? std::ldexp(1.0, -std::ilogb(largest) / 2) : 1.0;
+}
+
 /// Into [0, 2], which rounding may leave; a NaN stays one.
 template <class Real>
 Real clamp_cosine(Real distance) noexcept {
@@ -150,18 +166,7 @@ Real clamp_cosine(Real distance) noexcept {
 /// rarely called. In order, and by the same rounded steps on every architecture.
 template <real_element T>
 ALIDADE_NOINLINE real_of<T> cosine_of_extreme_norms(const T* a, const T* b, std::size_t n) noexcept {
-  double scale_a = 1, scale_b = 1;
-  if constexpr (std::is_same_v<T, double>) {
-    const auto scale_of = [n](const double* x) {
-      double largest = 0;
-      for (std::size_t i = 0; i < n; ++i) largest = std::max(largest, std::fabs(x[i]));
-      return largest > 0 && largest <= std::numeric_limits<double>::max() ? std::ilogb(largest) : 0;
-    };
-    // In two steps, since 2^-ilogb may itself be out of range.
-    const int exponent_a = scale_of(a), exponent_b = scale_of(b);
-    scale_a = std::ldexp(1.0, -exponent_a / 2);
-    scale_b = std::ldexp(1.0, -exponent_b / 2);
-  }
+  const double scale_a = half_scale_of(a, n), scale_b = half_scale_of(b, n);
   double ab = 0, aa = 0, bb = 0;
   for (std::size_t i = 0; i < n; ++i) {
     const double x = to_double(a[i]) * scale_a * scale_a, y = to_double(b[i]) * scale_b * scale_b;
@@ -174,8 +179,7 @@ ALIDADE_NOINLINE real_of<T> cosine_of_extreme_norms(const T* a, const T* b, std:
     bb += yy;
   }
   if (aa == 0 || bb == 0) {
-    const bool finite = aa + bb <= std::numeric_limits<double>::max();
-    return finite ? real_of<T>(1) : std::numeric_limits<real_of<T>>::quiet_NaN();
+    return is_finite(aa + bb) ? real_of<T>(1) : std::numeric_limits<real_of<T>>::quiet_NaN();
   }
   return static_cast<real_of<T>>(clamp_cosine(1.0 - ab / std::sqrt(aa * bb)));
 }
@@ -194,14 +198,15 @@ ALIDADE_FORCE_INLINE real_of<T> cosine_from_sums(real_of<T> ab, real_of<T> aa, r
 }
 
 /// 1 - sum a_i b_i / sqrt(sum a_i^2 sum b_i^2), the three sums in one pass.
-template <real_element T, class V>
-struct real_cosine : real_reduction<T, V> {
+template <real_element T, class V, class Block = V>
+struct real_cosine : real_reduction<T, Block> {
   static constexpr std::size_t width = 3 * width_of<V>;
   static constexpr std::size_t accumulators =
-      V::lanes == 8 ? accumulators_of<V> : std::min<std::size_t>(2, accumulators_of<V>);
+      V::lanes >= 8 ? accumulators_of<V> : std::min<std::size_t>(2, accumulators_of<V>);
+  static constexpr std::size_t short_length = accumulators < 4 ? 0 : V::lanes == 16 ? 384 : 128;
   V ab = V::zero(), aa = V::zero(), bb = V::zero();
 
-  ALIDADE_FORCE_INLINE void add(const V& a, const V& b) noexcept {
+  ALIDADE_FORCE_INLINE void add(const Block& a, const Block& b) noexcept {
     ab = multiply_add(a, b, ab);
     aa = multiply_add(a, a, aa);
     bb = multiply_add(b, b, bb);
@@ -218,69 +223,14 @@ struct real_cosine : real_reduction<T, V> {
 };
 
 #if ALIDADE_HAS_AVX512_BF16
-
-/// sum a_i b_i of bf16, 32 at a time.
-struct bf16_product {
-  using element = bf16;
-  using block_type = simd::bf16_block;
-  using result_type = float;
-  static constexpr std::size_t size = block_type::size;
-  static constexpr std::size_t registers = simd::f32::registers;
-  static constexpr std::size_t width = 1;
-  static constexpr std::size_t accumulators = 4;
-  static constexpr const char* instruction = "vdpbf16ps";
-  simd::f32 sum = simd::f32::zero();
-
-  static ALIDADE_FORCE_INLINE block_type load(const bf16* p) noexcept { return block_type::load(p); }
-  static ALIDADE_FORCE_INLINE block_type load_partial(const bf16* p, std::size_t count) noexcept {
-    return block_type::load_partial(p, count);
-  }
-  ALIDADE_FORCE_INLINE void add(const block_type& a, const block_type& b) noexcept {
-    sum = dot_add(a, b, sum);
-  }
-  ALIDADE_FORCE_INLINE void merge(const bf16_product& other) noexcept { sum = sum + other.sum; }
-  ALIDADE_FORCE_INLINE float result(const bf16*, const bf16*, std::size_t) const noexcept {
-    return reduce_add(sum);
-  }
-};
-
-struct bf16_cosine : bf16_product {
-  static constexpr std::size_t width = 3;
-  static constexpr std::size_t accumulators = 2;
-  simd::f32 aa = simd::f32::zero(), bb = simd::f32::zero();
-
-  ALIDADE_FORCE_INLINE void add(const block_type& a, const block_type& b) noexcept {
-    sum = dot_add(a, b, sum);
-    aa = dot_add(a, a, aa);
-    bb = dot_add(b, b, bb);
-  }
-  ALIDADE_FORCE_INLINE void merge(const bf16_cosine& other) noexcept {
-    sum = sum + other.sum;
-    aa = aa + other.aa;
-    bb = bb + other.bb;
-  }
-  ALIDADE_FORCE_INLINE float result(const bf16* a, const bf16* b, std::size_t n) const noexcept {
-    const float sum_aa = reduce_add(aa), sum_bb = reduce_add(bb);
-    return cosine_from_sums<bf16>(reduce_add(sum), sum_aa, sum_bb, a, b, n);
-  }
-};
-
 template <class T, class Policy>
-inline constexpr bool has_bf16_dot = std::is_same_v<T, bf16>&& std::is_same_v<Policy, fast_policy>;
-template <real_element T, class Policy>
-using product_for =
-    std::conditional_t<has_bf16_dot<T, Policy>, bf16_product, real_product<T, vector_for<T, Policy>>>;
-template <real_element T, class Policy>
-using cosine_for =
-    std::conditional_t<has_bf16_dot<T, Policy>, bf16_cosine, real_cosine<T, vector_for<T, Policy>>>;
-
+inline constexpr bool in_bf16_blocks = std::is_same_v<T, bf16>&& std::is_same_v<Policy, fast_policy>;
+template <class T, class Policy>
+using product_block_for =
+    std::conditional_t<in_bf16_blocks<T, Policy>, simd::bf16_block, vector_for<T, Policy>>;
 #else
-
-template <real_element T, class Policy>
-using product_for = real_product<T, vector_for<T, Policy>>;
-template <real_element T, class Policy>
-using cosine_for = real_cosine<T, vector_for<T, Policy>>;
-
+template <class T, class Policy>
+using product_block_for = vector_for<T, Policy>;
 #endif
 
 }  // namespace detail

@@ -11,7 +11,6 @@
 
 #include <alidade/config/compiler.hpp>
 #include <alidade/config/namespace.hpp>
-#include <alidade/core/half.hpp>
 #include <alidade/distance/metric.hpp>
 #include <alidade/distance/product_tile.hpp>
 #include <alidade/memory/aligned.hpp>

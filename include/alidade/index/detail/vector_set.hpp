@@ -11,6 +11,7 @@
 #include <alidade/config/namespace.hpp>
 #include <alidade/core/bits.hpp>
 #include <alidade/core/errors.hpp>
+#include <alidade/core/half.hpp>
 #include <alidade/core/matrix_view.hpp>
 #include <alidade/distance/metric.hpp>
 #include <alidade/simd/prefetch.hpp>
@@ -32,19 +33,11 @@ concept one_to_many_metric = requires(const Metric& m, const T* query, const T* 
   m.many(query, rows, n, n, out);
 };
 
-/// Looks at bits, so that it holds under -ffast-math too.
 template <class T>
 bool all_finite(std::span<const T> v) noexcept {
   bool finite = true;
-  if constexpr (std::is_same_v<T, float>) {
-    for (const float x : v) finite &= (detail::bit_cast<std::uint32_t>(x) & 0x7f800000u) != 0x7f800000u;
-  } else if constexpr (std::is_same_v<T, double>) {
-    constexpr std::uint64_t exponent = std::uint64_t{0x7ff} << 52;
-    for (const double x : v) finite &= (detail::bit_cast<std::uint64_t>(x) & exponent) != exponent;
-  } else if constexpr (std::is_same_v<T, f16>) {
-    for (const f16 x : v) finite &= (x.bits & 0x7c00u) != 0x7c00u;
-  } else if constexpr (std::is_same_v<T, bf16>) {
-    for (const bf16 x : v) finite &= (x.bits & 0x7f80u) != 0x7f80u;
+  if constexpr (requires(T x) { detail::is_finite(x); }) {
+    for (const T x : v) finite &= detail::is_finite(x);
   }
   return finite;
 }

@@ -11,6 +11,7 @@
 #include <alidade/config/compiler.hpp>
 #include <alidade/config/namespace.hpp>
 #include <alidade/core/bits.hpp>
+#include <alidade/core/element_of.hpp>
 #include <alidade/simd/int_vec.hpp>
 #include <alidade/simd/vec.hpp>
 
@@ -32,9 +33,9 @@ concept number = real_number<T> || counter<T>;
 namespace detail {
 
 using alidade::detail::bit_cast;
-
-template <class R>
-using element_of = std::remove_cvref_t<decltype(*std::data(std::declval<const R&>()))>;
+using alidade::detail::element_of;
+using alidade::detail::is_finite;
+using alidade::detail::is_nan;
 
 /// Anything with std::data() and std::size() whose elements can be aggregated.
 template <class R>
@@ -69,16 +70,6 @@ struct native_vector<std::int64_t> {
 /// The vector of this architecture that holds elements T.
 template <class T>
 using vector_of = typename native_vector<T>::type;
-
-// By bits, which -ffast-math leaves alone.
-inline bool is_finite(float x) noexcept { return (bit_cast<std::uint32_t>(x) & 0x7f800000u) != 0x7f800000u; }
-inline bool is_finite(double x) noexcept {
-  return (bit_cast<std::uint64_t>(x) & 0x7ff0000000000000u) != 0x7ff0000000000000u;
-}
-inline bool is_nan(float x) noexcept { return (bit_cast<std::uint32_t>(x) & 0x7fffffffu) > 0x7f800000u; }
-inline bool is_nan(double x) noexcept {
-  return (bit_cast<std::uint64_t>(x) & 0x7fffffffffffffffu) > 0x7ff0000000000000u;
-}
 
 /// a * b, rounded before anything is added to it: no architecture fuses it.
 inline double product(double a, double b) noexcept {

@@ -19,7 +19,8 @@ namespace simd {
 /// 32 bf16 for vdpbf16ps, which adds the products of two pairs to each lane of floats. It rounds to nearest whatever the
 /// rounding mode says, and takes subnormal numbers for zero.
 struct bf16_block {
-  static constexpr std::size_t size = 32;
+  static constexpr std::size_t lanes = 32;
+  static constexpr const char* instruction = "vdpbf16ps";
   __m512i value;
 
   static ALIDADE_FORCE_INLINE bf16_block load(const bf16* p) noexcept { return {_mm512_loadu_si512(p)}; }
@@ -30,7 +31,7 @@ struct bf16_block {
     ALIDADE_KEEP_SIMD(a.value);
     return a;
   }
-  friend ALIDADE_FORCE_INLINE f32 dot_add(const bf16_block& a, const bf16_block& b, f32 sum) noexcept {
+  friend ALIDADE_FORCE_INLINE f32 multiply_add(const bf16_block& a, const bf16_block& b, f32 sum) noexcept {
     const __m512 s = sum.value;
     return {f32::batch(
         _mm512_dpbf16_ps(s, reinterpret_cast<__m512bh>(a.value), reinterpret_cast<__m512bh>(b.value)))};

@@ -2,9 +2,11 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <limits>
 
 #include <alidade/config/compiler.hpp>
 #include <alidade/config/namespace.hpp>
+#include <alidade/core/bits.hpp>
 #include <alidade/core/half.hpp>
 
 #if ALIDADE_ARCH_ID == ALIDADE_ARCH_ID_wasm_simd128
@@ -19,7 +21,9 @@
 /// `widen_partial(p, count)` reads count, fewer than that, the other lanes zero.
 ///
 /// Without an instruction for f16: its exponent and mantissa, shifted to their places in a float, are the number times
-/// 2^-112; subnormal ones get their leading bit by adding and subtracting 2^-14, which flushing to zero cannot hurt.
+/// 2^-112, subnormal ones too, and infinity and NaN what they are by setting every bit of the exponent. The product with 2^112
+/// makes NaN quiet. (The shift of a signed number fills four places with the sign, of which it keeps the first.) 32-bit NEON
+/// flushes subnormal factors to zero; there they get their leading bit by adding and subtracting 2^-14.
 namespace alidade {
 inline namespace ALIDADE_ABI_NAMESPACE {
 namespace simd {
@@ -33,23 +37,6 @@ inline constexpr const char* load_instruction<f16> = "vcvtph2ps";
 #elif ALIDADE_ARCH_ID == ALIDADE_ARCH_ID_neon64
 template <>
 inline constexpr const char* load_instruction<f16> = "fcvtl";
-#endif
-
-#if ALIDADE_ARCH_ID != ALIDADE_ARCH_ID_scalar
-namespace half_detail {
-
-/// count values, count < Lanes, and zeros. Written without a call to memcpy, which would cost more than the rest.
-template <std::size_t Lanes>
-struct padded_halves {
-  alignas(2 * Lanes) std::uint16_t bits[Lanes] = {};
-
-  template <class Half>
-  ALIDADE_FORCE_INLINE padded_halves(const Half* p, std::size_t count) noexcept {
-    for (std::size_t i = 0; i < Lanes - 1; ++i) bits[i] = i < count ? p[i].bits : std::uint16_t{0};
-  }
-};
-
-}  // namespace half_detail
 #endif
 
 #if ALIDADE_ARCH_ID == ALIDADE_ARCH_ID_avx512
@@ -77,19 +64,13 @@ ALIDADE_FORCE_INLINE __m256 widen_f16(__m128i h) noexcept {
 #if ALIDADE_HAS_F16C
   return _mm256_cvtph_ps(h);
 #else
-  const __m256i x = _mm256_cvtepu16_epi32(h), magnitude = _mm256_and_si256(x, _mm256_set1_epi32(0x7fff));
-  const __m256i sign = _mm256_slli_epi32(_mm256_and_si256(x, _mm256_set1_epi32(0x8000)), 16);
-  const __m256i normal = _mm256_add_epi32(_mm256_slli_epi32(magnitude, 13), _mm256_set1_epi32(0x38000000));
-  const __m256 tiny = _mm256_set1_ps(0x1p-14f);
-  const __m256i subnormal = _mm256_castps_si256(
-      _mm256_sub_ps(_mm256_castsi256_ps(_mm256_add_epi32(normal, _mm256_set1_epi32(0x00800000))), tiny));
-  const __m256i is_special = _mm256_cmpgt_epi32(magnitude, _mm256_set1_epi32(0x7bff));
-  const __m256i special = _mm256_and_si256(is_special, _mm256_set1_epi32(0x38000000));
-  const __m256i is_nan = _mm256_cmpgt_epi32(magnitude, _mm256_set1_epi32(0x7c00));
-  const __m256i quiet = _mm256_and_si256(is_nan, _mm256_set1_epi32(0x00400000));
-  const __m256i is_subnormal = _mm256_cmpgt_epi32(_mm256_set1_epi32(0x0400), magnitude);
-  const __m256i finite = _mm256_blendv_epi8(_mm256_add_epi32(normal, special), subnormal, is_subnormal);
-  return _mm256_castsi256_ps(_mm256_or_si256(_mm256_or_si256(finite, quiet), sign));
+  const __m256i shifted = _mm256_slli_epi32(_mm256_cvtepi16_epi32(h), 13);
+  const __m256 x =
+      _mm256_castsi256_ps(_mm256_and_si256(shifted, _mm256_set1_epi32(static_cast<int>(0x8fffffffu))));
+  const __m256 magnitude = _mm256_andnot_ps(_mm256_set1_ps(-0.0f), x);
+  const __m256 is_special = _mm256_cmp_ps(magnitude, _mm256_set1_ps(0x1p-96f), _CMP_GE_OQ);
+  const __m256 special = _mm256_and_ps(is_special, _mm256_set1_ps(std::numeric_limits<float>::infinity()));
+  return _mm256_mul_ps(_mm256_or_ps(x, special), _mm256_set1_ps(0x1p112f));
 #endif
 }
 ALIDADE_FORCE_INLINE __m256 widen_bf16(__m128i h) noexcept {
@@ -101,7 +82,9 @@ ALIDADE_FORCE_INLINE __m128i load_halves(const Half* p) noexcept {
 }
 template <class Half>
 ALIDADE_FORCE_INLINE __m128i load_halves(const Half* p, std::size_t count) noexcept {
-  return _mm_load_si128(reinterpret_cast<const __m128i*>(padded_halves<8>(p, count).bits));
+  const std::uint64_t first = detail::load_bytes(p, count < 4 ? 2 * count : 8);
+  const std::uint64_t second = count > 4 ? detail::load_bytes(p + 4, 2 * count - 8) : 0;
+  return _mm_set_epi64x(static_cast<long long>(second), static_cast<long long>(first));
 }
 }  // namespace half_detail
 #define ALIDADE_DETAIL_NATIVE_F32 __m256
@@ -110,20 +93,11 @@ ALIDADE_FORCE_INLINE __m128i load_halves(const Half* p, std::size_t count) noexc
 
 namespace half_detail {
 ALIDADE_FORCE_INLINE __m128 widen_f16(__m128i h) noexcept {
-  const __m128i x = _mm_unpacklo_epi16(h, _mm_setzero_si128());
-  const __m128i magnitude = _mm_and_si128(x, _mm_set1_epi32(0x7fff));
-  const __m128i sign = _mm_slli_epi32(_mm_and_si128(x, _mm_set1_epi32(0x8000)), 16);
-  const __m128i normal = _mm_add_epi32(_mm_slli_epi32(magnitude, 13), _mm_set1_epi32(0x38000000));
-  const __m128i subnormal = _mm_castps_si128(
-      _mm_sub_ps(_mm_castsi128_ps(_mm_add_epi32(normal, _mm_set1_epi32(0x00800000))), _mm_set1_ps(0x1p-14f)));
-  const __m128i special =
-      _mm_and_si128(_mm_cmpgt_epi32(magnitude, _mm_set1_epi32(0x7bff)), _mm_set1_epi32(0x38000000));
-  const __m128i quiet =
-      _mm_and_si128(_mm_cmpgt_epi32(magnitude, _mm_set1_epi32(0x7c00)), _mm_set1_epi32(0x00400000));
-  const __m128i is_subnormal = _mm_cmpgt_epi32(_mm_set1_epi32(0x0400), magnitude);
-  const __m128i finite = _mm_or_si128(_mm_and_si128(is_subnormal, subnormal),
-                                      _mm_andnot_si128(is_subnormal, _mm_add_epi32(normal, special)));
-  return _mm_castsi128_ps(_mm_or_si128(_mm_or_si128(finite, quiet), sign));
+  const __m128i shifted = _mm_srai_epi32(_mm_unpacklo_epi16(_mm_setzero_si128(), h), 3);
+  const __m128 x = _mm_castsi128_ps(_mm_and_si128(shifted, _mm_set1_epi32(static_cast<int>(0x8fffffffu))));
+  const __m128 is_special = _mm_cmpge_ps(_mm_andnot_ps(_mm_set1_ps(-0.0f), x), _mm_set1_ps(0x1p-96f));
+  const __m128 special = _mm_and_ps(is_special, _mm_set1_ps(std::numeric_limits<float>::infinity()));
+  return _mm_mul_ps(_mm_or_ps(x, special), _mm_set1_ps(0x1p112f));
 }
 ALIDADE_FORCE_INLINE __m128 widen_bf16(__m128i h) noexcept {
   return _mm_castsi128_ps(_mm_unpacklo_epi16(_mm_setzero_si128(), h));
@@ -134,7 +108,7 @@ ALIDADE_FORCE_INLINE __m128i load_halves(const Half* p) noexcept {
 }
 template <class Half>
 ALIDADE_FORCE_INLINE __m128i load_halves(const Half* p, std::size_t count) noexcept {
-  return _mm_loadl_epi64(reinterpret_cast<const __m128i*>(padded_halves<4>(p, count).bits));
+  return _mm_set_epi64x(0, static_cast<long long>(detail::load_bytes(p, 2 * count)));
 }
 }  // namespace half_detail
 #define ALIDADE_DETAIL_NATIVE_F32 __m128
@@ -167,7 +141,7 @@ ALIDADE_FORCE_INLINE uint16x4_t load_halves(const Half* p) noexcept {
 }
 template <class Half>
 ALIDADE_FORCE_INLINE uint16x4_t load_halves(const Half* p, std::size_t count) noexcept {
-  return vld1_u16(padded_halves<4>(p, count).bits);
+  return vcreate_u16(detail::load_bytes(p, 2 * count));
 }
 }  // namespace half_detail
 #define ALIDADE_DETAIL_NATIVE_F32 float32x4_t
@@ -176,18 +150,11 @@ ALIDADE_FORCE_INLINE uint16x4_t load_halves(const Half* p, std::size_t count) no
 
 namespace half_detail {
 ALIDADE_FORCE_INLINE v128_t widen_f16(v128_t h) noexcept {
-  const v128_t x = wasm_u32x4_extend_low_u16x8(h), magnitude = wasm_v128_and(x, wasm_i32x4_splat(0x7fff));
-  const v128_t sign = wasm_i32x4_shl(wasm_v128_and(x, wasm_i32x4_splat(0x8000)), 16);
-  const v128_t normal = wasm_i32x4_add(wasm_i32x4_shl(magnitude, 13), wasm_i32x4_splat(0x38000000));
-  const v128_t subnormal =
-      wasm_f32x4_sub(wasm_i32x4_add(normal, wasm_i32x4_splat(0x00800000)), wasm_f32x4_splat(0x1p-14f));
-  const v128_t special =
-      wasm_v128_and(wasm_i32x4_gt(magnitude, wasm_i32x4_splat(0x7bff)), wasm_i32x4_splat(0x38000000));
-  const v128_t quiet =
-      wasm_v128_and(wasm_i32x4_gt(magnitude, wasm_i32x4_splat(0x7c00)), wasm_i32x4_splat(0x00400000));
-  const v128_t is_subnormal = wasm_i32x4_lt(magnitude, wasm_i32x4_splat(0x0400));
-  const v128_t finite = wasm_v128_bitselect(subnormal, wasm_i32x4_add(normal, special), is_subnormal);
-  return wasm_v128_or(wasm_v128_or(finite, quiet), sign);
+  const v128_t shifted = wasm_i32x4_shl(wasm_i32x4_extend_low_i16x8(h), 13);
+  const v128_t x = wasm_v128_and(shifted, wasm_i32x4_splat(static_cast<int>(0x8fffffffu)));
+  const v128_t is_special = wasm_f32x4_ge(wasm_f32x4_abs(x), wasm_f32x4_splat(0x1p-96f));
+  const v128_t special = wasm_v128_and(is_special, wasm_f32x4_splat(std::numeric_limits<float>::infinity()));
+  return wasm_f32x4_mul(wasm_v128_or(x, special), wasm_f32x4_splat(0x1p112f));
 }
 ALIDADE_FORCE_INLINE v128_t widen_bf16(v128_t h) noexcept {
   return wasm_i32x4_shl(wasm_u32x4_extend_low_u16x8(h), 16);
@@ -198,7 +165,7 @@ ALIDADE_FORCE_INLINE v128_t load_halves(const Half* p) noexcept {
 }
 template <class Half>
 ALIDADE_FORCE_INLINE v128_t load_halves(const Half* p, std::size_t count) noexcept {
-  return wasm_v128_load64_zero(padded_halves<4>(p, count).bits);
+  return wasm_i64x2_make(static_cast<long long>(detail::load_bytes(p, 2 * count)), 0);
 }
 }  // namespace half_detail
 #define ALIDADE_DETAIL_NATIVE_F32 v128_t
