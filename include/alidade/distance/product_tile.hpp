@@ -53,19 +53,25 @@ struct product_engine {
   /// Rounds n numbers, and gives no less than the norm of what that takes away. Subnormal numbers count as taken away.
   static double round(const float* in, std::size_t n, std::uint32_t* out) noexcept {
     __m512 lost = _mm512_setzero_ps();
-    for (std::size_t i = 0; i < n; i += 16) {
-      const auto present = static_cast<__mmask16>(n - i >= 16 ? 0xffffu : (1u << (n - i)) - 1u);
-      const __m512 x = _mm512_maskz_loadu_ps(present, in + i);
-      const __m256i rounded = detail::bit_cast<__m256i>(_mm512_cvtneps_pbh(x));
-      const __m512 back = _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32(rounded), 16));
-      const __m512 difference = _mm512_sub_ps(x, back);
-      lost = _mm512_fmadd_ps(difference, difference, lost);
+    std::size_t i = 0;
+    for (; i + 16 <= n; i += 16)
+      _mm256_storeu_si256(reinterpret_cast<__m256i*>(out + i / 2), round(_mm512_loadu_ps(in + i), lost));
+    if (i < n) {
       // An odd number's last unit has a zero for its other half.
-      std::uint16_t halves[16];
-      std::memcpy(halves, &rounded, sizeof(halves));
-      std::memcpy(out + i / 2, halves, std::min<std::size_t>(n - i + (n - i) % 2, 16) * 2);
+      const std::size_t rest = n - i, stored = rest + rest % 2;
+      const __m512 x = _mm512_maskz_loadu_ps(static_cast<__mmask16>((1u << rest) - 1u), in + i);
+      _mm512_mask_storeu_epi16(out + i / 2, (1u << stored) - 1u, _mm512_castsi256_si512(round(x, lost)));
     }
     return norm_above(static_cast<double>(reduce_add(simd::f32{simd::f32::batch(lost)})), n);
+  }
+
+ private:
+  static ALIDADE_FORCE_INLINE __m256i round(__m512 x, __m512& lost) noexcept {
+    const __m256i rounded = detail::bit_cast<__m256i>(_mm512_cvtneps_pbh(x));
+    const __m512 back = _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32(rounded), 16));
+    const __m512 difference = _mm512_sub_ps(x, back);
+    lost = _mm512_fmadd_ps(difference, difference, lost);
+    return rounded;
   }
 };
 
