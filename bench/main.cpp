@@ -1,4 +1,5 @@
 // alidade_bench: measures the library, alone and beside its peers. See README.md in this folder.
+#include "cache_command.hpp"
 #include "commands.hpp"
 #include "failure.hpp"
 #include "ops_command.hpp"
@@ -149,6 +150,16 @@ int run_program(int argc, char** argv) {
       app.add_subcommand("kernels", "distance kernels against scalar code, the compiler's, and peers'");
   add_kernels(*kernels_app, kernels);
 
+  cache_command cache;
+  CLI::App* const cache_app =
+      app.add_subcommand("cache", "caches against std::list and map; hit rates on traces");
+  cache_app->add_option("--entries", cache.entries, "entries of a cache")
+      ->delimiter(',')
+      ->capture_default_str();
+  cache_app->add_option("--traces", cache.traces, "a folder of traces to replay");
+  cache_app->add_option("--rounds", cache.rounds, "interleaved rounds")->capture_default_str();
+  cache_app->add_option("--json", cache.json, "write JSON lines to this file");
+
   ops_command ops;
   CLI::App* const ops_app =
       app.add_subcommand("ops", "data operations against plain loops, products against the peak");
@@ -196,6 +207,7 @@ int run_program(int argc, char** argv) {
   if (*search_app) return run(search);
   if (*machine_app) return run(machine);
   if (*kernels_app) return run(kernels);
+  if (*cache_app) return run(cache);
   if (*ops_app) return run(ops);
   if (*exact_app) return run(exact);
   if (*compare_app) return run(compare);

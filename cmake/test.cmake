@@ -140,6 +140,10 @@ foreach(arch IN LISTS host_archs lacking_archs)
     if(compiler STREQUAL "gcc")
       set(program g++)
       set(how -DALIDADE_ARCH=${arch})
+      # Scalar code once without and once, by g++, with fused multiply-adds, which it would use here and there by itself.
+      if(arch STREQUAL "scalar" AND "fma" IN_LIST cpu_flags)
+        list(APPEND how -DCMAKE_CXX_FLAGS=-mfma)
+      endif()
     else()
       set(program clang++)
       if(arch STREQUAL "scalar")
@@ -183,6 +187,8 @@ platform(neon NEEDS arm-linux-gnueabihf-g++ qemu-arm ninja xsimd doctest
 
 platform(noexcept NEEDS g++ ninja xsimd doctest
   CONFIGURE -DCMAKE_CXX_COMPILER=g++ ${only_tests} -DALIDADE_WERROR=ON TARGETS alidade_noexcept LABEL noexcept)
+platform(fast-math NEEDS g++ ninja xsimd doctest
+  CONFIGURE -DCMAKE_CXX_COMPILER=g++ ${only_tests} -DALIDADE_WERROR=ON TARGETS alidade_fast_math LABEL fast_math)
 platform(odr NEEDS g++ ninja xsimd doctest
   CONFIGURE -DCMAKE_CXX_COMPILER=g++ -DALIDADE_ARCH=native ${only_tests} -DCMAKE_CXX_FLAGS_RELEASE=-O1 -DALIDADE_WERROR=ON
   TARGETS alidade_odr LABEL odr)

@@ -2,6 +2,7 @@
 
 /// The whole library. The headers of each room can also be included alone.
 
+#include <alidade/cache/lru_cache.hpp>
 #include <alidade/config/version.hpp>
 #include <alidade/core/errors.hpp>
 #include <alidade/core/half.hpp>
@@ -11,6 +12,8 @@
 #include <alidade/distance/metric.hpp>
 #include <alidade/index/flat_index.hpp>
 #include <alidade/index/hnsw_index.hpp>
+#include <alidade/memory/memory_monitor.hpp>
+#include <alidade/memory/memory_sources.hpp>
 #include <alidade/ops/activation.hpp>
 #include <alidade/ops/aggregate.hpp>
 #include <alidade/ops/elementwise.hpp>

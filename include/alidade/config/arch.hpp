@@ -98,5 +98,15 @@
 #define ALIDADE_HAS_DOTPROD 0
 #endif
 
+// Architectures without a fused multiply-add, where the flags have one: compilers fuse some products and sums then, and not the
+// same ones in each copy of a kernel. So all are fused by name.
+#if (ALIDADE_ARCH_ID == ALIDADE_ARCH_ID_scalar && defined(__FP_FAST_FMA) && defined(__FP_FAST_FMAF)) || \
+    ((ALIDADE_ARCH_ID == ALIDADE_ARCH_ID_sse2 || ALIDADE_ARCH_ID == ALIDADE_ARCH_ID_sse4_1) &&          \
+     defined(__FMA__))
+#define ALIDADE_HAS_EXTRA_FMA 1
+#else
+#define ALIDADE_HAS_EXTRA_FMA 0
+#endif
+
 /// The name of the chosen architecture as a string literal; alidade::arch_name() is the same as a function.
 #define ALIDADE_ARCH_NAME ALIDADE_DETAIL_EXPAND_STRING(ALIDADE_ARCH)

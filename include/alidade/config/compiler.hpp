@@ -6,7 +6,11 @@
 #if defined(_MSC_VER) && !defined(__clang__)
 #define ALIDADE_FORCE_INLINE __forceinline
 #define ALIDADE_NOINLINE __declspec(noinline)
+#if __has_cpp_attribute(msvc::forceinline)
 #define ALIDADE_FORCE_INLINE_LAMBDA [[msvc::forceinline]]
+#else
+#define ALIDADE_FORCE_INLINE_LAMBDA
+#endif
 #else
 #define ALIDADE_FORCE_INLINE inline __attribute__((always_inline))
 #define ALIDADE_NOINLINE __attribute__((noinline))
@@ -26,10 +30,46 @@
 #define ALIDADE_HAS_THREADS 1
 #endif
 
+// Where the operating system tells how much memory is in use: /proc and control groups, or the heap of a wasm module.
+#if defined(__linux__)
+#define ALIDADE_IS_LINUX 1
+#else
+#define ALIDADE_IS_LINUX 0
+#endif
+
+#if defined(__EMSCRIPTEN__)
+#define ALIDADE_IS_EMSCRIPTEN 1
+#else
+#define ALIDADE_IS_EMSCRIPTEN 0
+#endif
+
+// libc++ has <memory_resource> only since version 16; Emscripten 3.1.6 brings 13.
+#if __has_include(<memory_resource>)
+#include <version>
+#endif
+#if __has_include(<memory_resource>) && defined(__cpp_lib_memory_resource)
+#define ALIDADE_HAS_PMR 1
+#else
+#define ALIDADE_HAS_PMR 0
+#endif
+
 #if defined(__linux__) && __has_include(<sys/mman.h>)
 #define ALIDADE_HAS_MADVISE 1
 #else
 #define ALIDADE_HAS_MADVISE 0
+#endif
+
+// What counts cycles beside the clocks of the standard library: x86-64's time stamp counter, the virtual counter of 64-bit ARM.
+#if defined(__x86_64__) || defined(_M_X64)
+#define ALIDADE_HAS_TSC 1
+#else
+#define ALIDADE_HAS_TSC 0
+#endif
+
+#if defined(__aarch64__) && !defined(_MSC_VER)
+#define ALIDADE_HAS_CNTVCT 1
+#else
+#define ALIDADE_HAS_CNTVCT 0
 #endif
 
 // An empty instruction on a value keeps it as it is, in a register: compilers may not fuse the product that it is with a sum

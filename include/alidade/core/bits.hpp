@@ -23,7 +23,7 @@ noexcept {
 }
 
 /// The first count bytes from p, 0..8 of them, as a number: the first in the lowest bits, zeros above the last. Reads
-/// nothing else, and calls nothing. Some bytes may be read twice.
+/// nothing else, and calls nothing but in an unoptimised build. Some bytes may be read twice.
 inline std::uint64_t load_bytes(const void* p, std::size_t count) noexcept {
   const auto* bytes = static_cast<const unsigned char*>(p);
   const auto load32 = [](const unsigned char* from) {

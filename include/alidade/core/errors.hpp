@@ -21,6 +21,7 @@ enum class errc {
   invalid_option,          ///< an option is outside of its documented range
   size_mismatch,           ///< the number of keys differs from the number of rows, or an output is too small
   too_many_rows,           ///< the index would exceed its 2^30 - 1 rows
+  budget_exceeded,         ///< the object, or the memory asked for, is more than the budget has room for
 };
 
 namespace detail {
@@ -45,6 +46,8 @@ class category final : public std::error_category {
         return "the sizes of the arguments do not fit each other";
       case errc::too_many_rows:
         return "the index cannot hold that many rows";
+      case errc::budget_exceeded:
+        return "the budget has no room for that much";
     }
     return "unknown error";
   }

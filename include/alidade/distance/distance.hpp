@@ -32,7 +32,7 @@
 ///
 /// Sums of real numbers, n = length, u = 2^-24 (double: 2^-53), to first order: the error is at most
 /// (n / 4 + 8) u sum |term_i|, since four or more accumulators share the terms (two, so n / 2, each sum of a cosine in a scalar
-/// build; Higham, Accuracy and Stability of Numerical Algorithms, section 4.2), beside a smallest subnormal for each term
+/// build, and of doubles on 32-bit NEON; Higham, Accuracy and Stability of Numerical Algorithms, section 4.2), beside a smallest subnormal for each term
 /// that underflows. f16 and bf16 are widened exactly and computed as floats; with AVX-512 BF16, the products and cosines of
 /// bf16 take subnormal numbers for zero, in and out: an error of at most 2^-126 more for each term, and 2^-126 times the
 /// other factor. 32-bit NEON flushes so in every kernel of floats. A float sum overflows to infinity above 3.4e38. None of

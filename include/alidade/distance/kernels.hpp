@@ -1,6 +1,5 @@
 #pragma once
 
-#include <algorithm>
 #include <cstddef>
 #include <utility>
 
@@ -81,7 +80,7 @@ ALIDADE_FORCE_INLINE void reduce_rows(std::index_sequence<Row...>, std::index_se
 /// Whether vectors of n elements take half the sums; by n alone, so that a pair has one distance in a group as well.
 template <class R>
 constexpr bool is_short([[maybe_unused]] std::size_t n) noexcept {
-  if constexpr (requires { R::short_length; }) {
+  if constexpr (R::accumulators > 1 && requires { R::short_length; }) {
     return n < R::short_length;
   } else {
     return false;

@@ -55,18 +55,20 @@ struct product_engine {
     __m512 lost = _mm512_setzero_ps();
     std::size_t i = 0;
     for (; i + 16 <= n; i += 16)
-      _mm256_storeu_si256(reinterpret_cast<__m256i*>(out + i / 2), round(_mm512_loadu_ps(in + i), lost));
+      _mm256_storeu_si256(reinterpret_cast<__m256i*>(out + i / 2),
+                          round_block(_mm512_loadu_ps(in + i), lost));
     if (i < n) {
       // An odd number's last unit has a zero for its other half.
       const std::size_t rest = n - i, stored = rest + rest % 2;
       const __m512 x = _mm512_maskz_loadu_ps(static_cast<__mmask16>((1u << rest) - 1u), in + i);
-      _mm512_mask_storeu_epi16(out + i / 2, (1u << stored) - 1u, _mm512_castsi256_si512(round(x, lost)));
+      _mm512_mask_storeu_epi16(out + i / 2, (1u << stored) - 1u,
+                               _mm512_castsi256_si512(round_block(x, lost)));
     }
     return norm_above(static_cast<double>(reduce_add(simd::f32{simd::f32::batch(lost)})), n);
   }
 
  private:
-  static ALIDADE_FORCE_INLINE __m256i round(__m512 x, __m512& lost) noexcept {
+  static ALIDADE_FORCE_INLINE __m256i round_block(__m512 x, __m512& lost) noexcept {
     const __m256i rounded = detail::bit_cast<__m256i>(_mm512_cvtneps_pbh(x));
     const __m512 back = _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32(rounded), 16));
     const __m512 difference = _mm512_sub_ps(x, back);
@@ -155,7 +157,7 @@ struct product_tile {
     V low[] = {(static_cast<void>(Row), V::zero())...}, high[] = {(static_cast<void>(Row), V::zero())...};
     for (std::size_t k = 0; k < depth; ++k, a += sizeof...(Row), b += width) {
       const auto b0 = product_engine::load(b), b1 = product_engine::load(b + V::lanes);
-      const auto step = [&](std::uint32_t unit, V& first, V& second) {
+      const auto step = [&](std::uint32_t unit, V& first, V& second) ALIDADE_FORCE_INLINE_LAMBDA {
         const auto x = product_engine::broadcast(unit);
         first = product_engine::add(x, b0, first);
         second = product_engine::add(x, b1, second);

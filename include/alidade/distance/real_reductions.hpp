@@ -21,7 +21,7 @@
 /// A reduction R over elements of type T: `R::block_type` is what `R::load(p)` makes of `R::size` elements and
 /// `R::load_partial(p, count)` of fewer; a default constructed R is the empty sum; `add(a, b)` takes two blocks, `merge`
 /// another sum. `result(a, b, n)` finishes; it is given the vectors as well, for the few that need a second look.
-/// `R::accumulators` sums run side by side, of `R::width` registers each; half as many up to `R::short_length` elements, where
+/// `R::accumulators` sums run side by side, of `R::width` registers each; half as many below `R::short_length` elements, where
 /// there is one: setting up and merging costs more than it gains there. `R::instruction` names what R was chosen for.
 namespace alidade {
 inline namespace ALIDADE_ABI_NAMESPACE {

@@ -53,7 +53,11 @@ struct vec_scalar {
   friend vec_scalar operator*(vec_scalar a, vec_scalar b) noexcept { return {a.value * b.value}; }
   friend vec_scalar operator/(vec_scalar a, vec_scalar b) noexcept { return {a.value / b.value}; }
   friend vec_scalar multiply_add(vec_scalar a, vec_scalar b, vec_scalar c) noexcept {
+#if ALIDADE_HAS_EXTRA_FMA
+    return {std::fma(a.value, b.value, c.value)};
+#else
     return {a.value * b.value + c.value};
+#endif
   }
   friend vec_scalar rounded(vec_scalar a) noexcept {
     ALIDADE_KEEP_SCALAR(a.value);

@@ -145,6 +145,9 @@ struct vec_xsimd {
 #elif ALIDADE_ARCH_ID == ALIDADE_ARCH_ID_neon64
     if constexpr (std::is_same_v<T, float>) return {batch(vfmaq_f32(c.value, a.value, b.value))};
     if constexpr (std::is_same_v<T, double>) return {batch(vfmaq_f64(c.value, a.value, b.value))};
+#elif ALIDADE_HAS_EXTRA_FMA
+    if constexpr (std::is_same_v<T, float>) return {batch(_mm_fmadd_ps(a.value, b.value, c.value))};
+    if constexpr (std::is_same_v<T, double>) return {batch(_mm_fmadd_pd(a.value, b.value, c.value))};
 #else
     return {xsimd::fma(a.value, b.value, c.value)};
 #endif

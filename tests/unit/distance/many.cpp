@@ -14,8 +14,10 @@ namespace {
 template <class T, class Metric>
 void check_many(const Metric& metric) {
   test::random r(3);
-  for (const std::size_t n : {1u, 5u, 16u, 33u, 100u}) {
-    for (const std::size_t rows : {0u, 1u, 3u, 4u, 9u, 130u}) {
+  // Up to some lengths half the sums are taken (kernels.hpp).
+  for (const std::size_t n :
+       {1u, 5u, 16u, 33u, 100u, 127u, 128u, 129u, 199u, 200u, 201u, 383u, 384u, 385u, 768u}) {
+    for (const std::size_t rows : {0u, 1u, 3u, 4u, 9u, 67u}) {
       const std::size_t stride = n + 3;
       const auto base = r.vector<T>(rows * stride + 1), query = r.vector<T>(n);
       const matrix_view<T> view(base.data() + 1, rows, n, stride);

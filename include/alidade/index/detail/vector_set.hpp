@@ -36,7 +36,7 @@ concept one_to_many_metric = requires(const Metric& m, const T* query, const T* 
 template <class T>
 bool all_finite(std::span<const T> v) noexcept {
   bool finite = true;
-  if constexpr (requires(T x) { detail::is_finite(x); }) {
+  if constexpr (real_element<T>) {
     for (const T x : v) finite &= detail::is_finite(x);
   }
   return finite;

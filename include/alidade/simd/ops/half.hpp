@@ -22,8 +22,9 @@
 ///
 /// Without an instruction for f16: its exponent and mantissa, shifted to their places in a float, are the number times
 /// 2^-112, subnormal ones too, and infinity and NaN what they are by setting every bit of the exponent. The product with 2^112
-/// makes NaN quiet. (The shift of a signed number fills four places with the sign, of which it keeps the first.) 32-bit NEON
-/// flushes subnormal factors to zero; there they get their leading bit by adding and subtracting 2^-14.
+/// makes NaN quiet. The sign comes last: a factor at the end would be taken out of sums by -ffast-math, and overflow there. (The
+/// shift of a signed number fills four places with the sign.) Where a program makes the processor take subnormal factors for
+/// zero (DAZ), those of f16 are; 32-bit NEON always does, and there they get their leading bit by adding and subtracting 2^-14.
 namespace alidade {
 inline namespace ALIDADE_ABI_NAMESPACE {
 namespace simd {
@@ -65,12 +66,11 @@ ALIDADE_FORCE_INLINE __m256 widen_f16(__m128i h) noexcept {
   return _mm256_cvtph_ps(h);
 #else
   const __m256i shifted = _mm256_slli_epi32(_mm256_cvtepi16_epi32(h), 13);
-  const __m256 x =
-      _mm256_castsi256_ps(_mm256_and_si256(shifted, _mm256_set1_epi32(static_cast<int>(0x8fffffffu))));
-  const __m256 magnitude = _mm256_andnot_ps(_mm256_set1_ps(-0.0f), x);
-  const __m256 is_special = _mm256_cmp_ps(magnitude, _mm256_set1_ps(0x1p-96f), _CMP_GE_OQ);
+  const __m256 sign = _mm256_and_ps(_mm256_castsi256_ps(shifted), _mm256_set1_ps(-0.0f));
+  const __m256 x = _mm256_castsi256_ps(_mm256_and_si256(shifted, _mm256_set1_epi32(0x0fffffff)));
+  const __m256 is_special = _mm256_cmp_ps(x, _mm256_set1_ps(0x1p-96f), _CMP_GE_OQ);
   const __m256 special = _mm256_and_ps(is_special, _mm256_set1_ps(std::numeric_limits<float>::infinity()));
-  return _mm256_mul_ps(_mm256_or_ps(x, special), _mm256_set1_ps(0x1p112f));
+  return _mm256_or_ps(_mm256_mul_ps(_mm256_or_ps(x, special), _mm256_set1_ps(0x1p112f)), sign);
 #endif
 }
 ALIDADE_FORCE_INLINE __m256 widen_bf16(__m128i h) noexcept {
@@ -94,10 +94,11 @@ ALIDADE_FORCE_INLINE __m128i load_halves(const Half* p, std::size_t count) noexc
 namespace half_detail {
 ALIDADE_FORCE_INLINE __m128 widen_f16(__m128i h) noexcept {
   const __m128i shifted = _mm_srai_epi32(_mm_unpacklo_epi16(_mm_setzero_si128(), h), 3);
-  const __m128 x = _mm_castsi128_ps(_mm_and_si128(shifted, _mm_set1_epi32(static_cast<int>(0x8fffffffu))));
-  const __m128 is_special = _mm_cmpge_ps(_mm_andnot_ps(_mm_set1_ps(-0.0f), x), _mm_set1_ps(0x1p-96f));
-  const __m128 special = _mm_and_ps(is_special, _mm_set1_ps(std::numeric_limits<float>::infinity()));
-  return _mm_mul_ps(_mm_or_ps(x, special), _mm_set1_ps(0x1p112f));
+  const __m128 sign = _mm_and_ps(_mm_castsi128_ps(shifted), _mm_set1_ps(-0.0f));
+  const __m128 x = _mm_castsi128_ps(_mm_and_si128(shifted, _mm_set1_epi32(0x0fffffff)));
+  const __m128 special =
+      _mm_and_ps(_mm_cmpge_ps(x, _mm_set1_ps(0x1p-96f)), _mm_set1_ps(std::numeric_limits<float>::infinity()));
+  return _mm_or_ps(_mm_mul_ps(_mm_or_ps(x, special), _mm_set1_ps(0x1p112f)), sign);
 }
 ALIDADE_FORCE_INLINE __m128 widen_bf16(__m128i h) noexcept {
   return _mm_castsi128_ps(_mm_unpacklo_epi16(_mm_setzero_si128(), h));
@@ -151,10 +152,11 @@ ALIDADE_FORCE_INLINE uint16x4_t load_halves(const Half* p, std::size_t count) no
 namespace half_detail {
 ALIDADE_FORCE_INLINE v128_t widen_f16(v128_t h) noexcept {
   const v128_t shifted = wasm_i32x4_shl(wasm_i32x4_extend_low_i16x8(h), 13);
-  const v128_t x = wasm_v128_and(shifted, wasm_i32x4_splat(static_cast<int>(0x8fffffffu)));
-  const v128_t is_special = wasm_f32x4_ge(wasm_f32x4_abs(x), wasm_f32x4_splat(0x1p-96f));
-  const v128_t special = wasm_v128_and(is_special, wasm_f32x4_splat(std::numeric_limits<float>::infinity()));
-  return wasm_f32x4_mul(wasm_v128_or(x, special), wasm_f32x4_splat(0x1p112f));
+  const v128_t sign = wasm_v128_and(shifted, wasm_f32x4_splat(-0.0f));
+  const v128_t x = wasm_v128_and(shifted, wasm_i32x4_splat(0x0fffffff));
+  const v128_t special = wasm_v128_and(wasm_f32x4_ge(x, wasm_f32x4_splat(0x1p-96f)),
+                                       wasm_f32x4_splat(std::numeric_limits<float>::infinity()));
+  return wasm_v128_or(wasm_f32x4_mul(wasm_v128_or(x, special), wasm_f32x4_splat(0x1p112f)), sign);
 }
 ALIDADE_FORCE_INLINE v128_t widen_bf16(v128_t h) noexcept {
   return wasm_i32x4_shl(wasm_u32x4_extend_low_u16x8(h), 16);

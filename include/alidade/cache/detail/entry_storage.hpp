@@ -1,0 +1,217 @@
+#pragma once
+
+#include <algorithm>
+#include <bit>
+#include <cstddef>
+#include <cstdint>
+#include <limits>
+#include <memory>
+#include <type_traits>
+#include <utility>
+#include <vector>
+
+#include <alidade/config/namespace.hpp>
+#include <alidade/memory/aligned.hpp>
+
+namespace alidade {
+inline namespace ALIDADE_ABI_NAMESPACE {
+namespace detail {
+
+inline constexpr std::uint32_t no_slot = std::numeric_limits<std::uint32_t>::max();
+
+/// What a cache keeps of an entry beside its key and value: 24 bytes.
+struct entry_header {
+  std::uint32_t previous = no_slot;  ///< neighbours in the list of its policy
+  std::uint32_t next = no_slot;
+  std::uint32_t hash = 0;
+  std::uint32_t weight = 0;  ///< what the weigher said
+  std::uint32_t pins = 0;
+  std::uint8_t mark = 0;  ///< the policy's own
+  bool detached = false;  ///< out of the index, alive while it is pinned
+  bool expires = false;   ///< has a time
+};
+
+/// Slots for entries in chunks of equal size, which never move, so that pointers to values stay good; a list of the chunks
+/// with free slots; the last chunk is given back when its entries find room elsewhere.
+template <class Key, class Value>
+class entry_storage {
+ public:
+  struct entry : entry_header {
+    template <class K, class V>
+    entry(K&& k, V&& v) : key(std::forward<K>(k)), value(std::forward<V>(v)) {}
+    Key key;
+    Value value;
+  };
+  static_assert(alignof(entry) <= cache_line, "entries are aligned to a cache line at most");
+
+  /// About 16 KiB, so that what the last chunk wastes is little of any budget worth having.
+  static constexpr std::uint32_t chunk_slots = std::clamp(
+      std::bit_floor(static_cast<std::uint32_t>((std::size_t{16} << 10) / sizeof(entry))), 4u, 256u);
+  static constexpr std::size_t chunk_bytes = chunk_slots * sizeof(entry);
+
+  entry_storage() = default;
+  entry_storage(const entry_storage&) = delete;
+  entry_storage& operator=(const entry_storage&) = delete;
+
+  entry& operator[](std::uint32_t slot) noexcept {
+    return chunks_[slot / chunk_slots].entries()[slot % chunk_slots];
+  }
+  const entry& operator[](std::uint32_t slot) const noexcept {
+    return chunks_[slot / chunk_slots].entries()[slot % chunk_slots];
+  }
+
+  std::size_t memory_bytes() const noexcept {
+    return chunks_.size() * chunk_bytes + chunks_.capacity() * sizeof(chunk);
+  }
+  /// What the next slot takes from the system.
+  std::size_t next_slot_bytes() const noexcept {
+    if (with_free_ != no_slot) return 0;
+    return chunk_bytes + (chunks_.size() == chunks_.capacity() ? more_chunks() * sizeof(chunk) : 0);
+  }
+
+  std::size_t free_slots() const noexcept { return chunks_.size() * chunk_slots - used_; }
+  /// Slots there are when there is one more entry.
+  std::size_t slots_with_next() const noexcept {
+    return (chunks_.size() + (with_free_ == no_slot ? 1 : 0)) * chunk_slots;
+  }
+
+  /// Constructs an entry in a free slot. Strong guarantee.
+  template <class K, class V>
+  std::uint32_t emplace(K&& key, V&& value) {
+    if (with_free_ == no_slot) add_chunk();
+    const std::uint32_t which = with_free_;
+    chunk& c = chunks_[which];
+    const std::uint32_t place = c.free, after = *c.link(place);
+    try_construct(c, place, after, std::forward<K>(key), std::forward<V>(value));
+    take(which, after);
+    return which * chunk_slots + place;
+  }
+
+  void erase(std::uint32_t slot) noexcept {
+    std::destroy_at(&(*this)[slot]);
+    release(slot);
+  }
+
+  /// Moves the entries of the last chunk to free slots of others and gives it back, after which relocate(from, to) has been
+  /// told of each. False when they have no room there, one is pinned or detached, or moving might throw.
+  template <class Relocate>
+  bool drop_last_chunk(const Relocate& relocate) noexcept {
+    if (chunks_.empty()) return false;
+    const auto last = static_cast<std::uint32_t>(chunks_.size() - 1);
+    const std::size_t here = chunks_[last].used;
+    if (free_slots() - (chunk_slots - here) < here) return false;
+    if (chunks_[last].free != no_slot) unlink(last);
+    if (here != 0 && !empty(last, relocate)) {
+      if (chunks_[last].free != no_slot) link_front(last);
+      return false;
+    }
+    chunks_.pop_back();
+    return true;
+  }
+
+ private:
+  struct chunk {
+    aligned_bytes memory;
+    std::uint32_t free = no_slot;  ///< the first free place, each of which holds the number of the next
+    std::uint32_t used = 0;
+    std::uint32_t previous = no_slot, next = no_slot;  ///< in the list of chunks that have free places
+
+    entry* entries() noexcept { return reinterpret_cast<entry*>(memory.data()); }
+    const entry* entries() const noexcept { return reinterpret_cast<const entry*>(memory.data()); }
+    std::uint32_t* link(std::uint32_t place) noexcept {
+      return reinterpret_cast<std::uint32_t*>(entries() + place);
+    }
+  };
+
+  std::size_t more_chunks() const noexcept { return std::max<std::size_t>(8, chunks_.size() / 4); }
+
+  void add_chunk() {
+    if (chunks_.size() == chunks_.capacity()) chunks_.reserve(chunks_.size() + more_chunks());
+    chunk fresh;
+    fresh.memory = aligned_bytes(chunk_bytes);
+    for (std::uint32_t i = 0; i < chunk_slots; ++i)
+      std::construct_at(fresh.link(i), i + 1 == chunk_slots ? no_slot : i + 1);
+    fresh.free = 0;
+    chunks_.push_back(std::move(fresh));
+    link_front(static_cast<std::uint32_t>(chunks_.size() - 1));
+  }
+
+  /// A constructor that throws has spoilt the link in its place.
+  template <class K, class V>
+  void try_construct(chunk& c, std::uint32_t place, std::uint32_t after, K&& key, V&& value) {
+    struct guard {
+      ~guard() {
+        if (at != nullptr) std::construct_at(at, after);
+      }
+      std::uint32_t* at;
+      std::uint32_t after;
+    } restore{c.link(place), after};
+    std::construct_at(c.entries() + place, std::forward<K>(key), std::forward<V>(value));
+    restore.at = nullptr;
+  }
+
+  void take(std::uint32_t which, std::uint32_t after) noexcept {
+    chunks_[which].free = after;
+    ++chunks_[which].used;
+    ++used_;
+    if (after == no_slot) unlink(which);
+  }
+
+  void release(std::uint32_t slot) noexcept {
+    const std::uint32_t which = slot / chunk_slots, place = slot % chunk_slots;
+    chunk& c = chunks_[which];
+    std::construct_at(c.link(place), c.free);
+    if (c.free == no_slot) link_front(which);
+    c.free = place;
+    --c.used;
+    --used_;
+  }
+
+  template <class Relocate>
+  bool empty(std::uint32_t last, const Relocate& relocate) noexcept {
+    if constexpr (!std::is_nothrow_move_constructible_v<Key> ||
+                  !std::is_nothrow_move_constructible_v<Value>) {
+      return false;
+    } else {
+      bool is_free[chunk_slots] = {};
+      for (std::uint32_t i = chunks_[last].free; i != no_slot; i = *chunks_[last].link(i)) is_free[i] = true;
+      for (std::uint32_t place = 0; place < chunk_slots; ++place) {
+        if (is_free[place]) continue;
+        entry& from = chunks_[last].entries()[place];
+        if (from.pins != 0 || with_free_ == no_slot) return false;
+        const std::uint32_t which = with_free_, to = chunks_[which].free, after = *chunks_[which].link(to);
+        entry* const moved =
+            std::construct_at(chunks_[which].entries() + to, std::move(from.key), std::move(from.value));
+        static_cast<entry_header&>(*moved) = from;
+        take(which, after);
+        std::destroy_at(&from);
+        std::construct_at(chunks_[last].link(place), chunks_[last].free);
+        chunks_[last].free = place;
+        --chunks_[last].used;
+        --used_;
+        relocate(last * chunk_slots + place, which * chunk_slots + to);
+      }
+      return true;
+    }
+  }
+
+  void link_front(std::uint32_t which) noexcept {
+    chunks_[which].previous = no_slot;
+    chunks_[which].next = with_free_;
+    if (with_free_ != no_slot) chunks_[with_free_].previous = which;
+    with_free_ = which;
+  }
+  void unlink(std::uint32_t which) noexcept {
+    const chunk& c = chunks_[which];
+    (c.previous == no_slot ? with_free_ : chunks_[c.previous].next) = c.next;
+    if (c.next != no_slot) chunks_[c.next].previous = c.previous;
+  }
+
+  std::vector<chunk> chunks_;
+  std::uint32_t with_free_ = no_slot;
+  std::size_t used_ = 0;
+};
+
+}  // namespace detail
+}  // namespace ALIDADE_ABI_NAMESPACE
+}  // namespace alidade

@@ -1,0 +1,86 @@
+#pragma once
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <utility>
+#include <vector>
+
+#include <alidade/config/namespace.hpp>
+
+namespace alidade {
+inline namespace ALIDADE_ABI_NAMESPACE {
+namespace detail {
+
+/// Hashes of the entries that left last, in buckets of a cache line; the oldest of a full bucket gives way. An entry is in for
+/// as many additions as the caller says; a false yes needs an equal hash of 32 bits, and a bucket untouched for 2^32 additions.
+class ghost_set {
+ public:
+  std::size_t memory_bytes() const noexcept { return buckets_.capacity() * sizeof(bucket); }
+
+  /// Makes room for about `count` hashes.
+  void reserve(std::size_t count) {
+    const std::size_t wanted = (count + per_bucket - 1) / per_bucket;
+    if (wanted <= buckets_.size()) return;
+    std::vector<bucket> larger(std::max(wanted, buckets_.size() + buckets_.size() / 4));
+    std::swap(larger, buckets_);
+    for (const bucket& b : larger) {
+      for (const ghost& g : b.ghosts) {
+        if (g.added != never) place(g);
+      }
+    }
+  }
+
+  void add(std::uint32_t hash) noexcept {
+    if (++clock_ == never) ++clock_;
+    if (!buckets_.empty()) place({hash, clock_});
+  }
+
+  /// Whether the hash was among the last `count` added; it is no longer.
+  bool take(std::uint32_t hash, std::size_t count) noexcept {
+    if (buckets_.empty()) return false;
+    for (ghost& g : home(hash).ghosts) {
+      if (g.hash == hash && g.added != never && age(g) < count) {
+        g = {};
+        return true;
+      }
+    }
+    return false;
+  }
+
+ private:
+  static constexpr std::size_t per_bucket = 8;
+  static constexpr std::uint32_t never = 0;
+
+  struct ghost {
+    std::uint32_t hash = 0;
+    std::uint32_t added = never;
+  };
+  struct bucket {
+    ghost ghosts[per_bucket];
+  };
+
+  std::uint32_t age(const ghost& g) const noexcept { return clock_ - g.added; }
+  bucket& home(std::uint32_t hash) noexcept {
+    return buckets_[static_cast<std::size_t>((std::uint64_t{hash} * buckets_.size()) >> 32)];
+  }
+  void place(const ghost& placed) noexcept {
+    bucket& b = home(placed.hash);
+    ghost* oldest = b.ghosts;
+    for (ghost& g : b.ghosts) {
+      if (g.added == never) {
+        oldest = &g;
+        break;
+      }
+      if (age(g) > age(*oldest)) oldest = &g;
+    }
+    *oldest = placed;
+  }
+
+  std::vector<bucket> buckets_;
+  std::uint32_t clock_ = never;
+};
+
+}  // namespace detail
+}  // namespace ALIDADE_ABI_NAMESPACE
+}  // namespace alidade

@@ -1,0 +1,469 @@
+#pragma once
+
+#include <algorithm>
+#include <chrono>
+#include <concepts>
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <limits>
+#include <system_error>
+#include <type_traits>
+#include <utility>
+#include <vector>
+
+#include <alidade/cache/detail/entry_storage.hpp>
+#include <alidade/cache/detail/tag_index.hpp>
+#include <alidade/cache/options.hpp>
+#include <alidade/cache/policies.hpp>
+#include <alidade/config/assert.hpp>
+#include <alidade/config/namespace.hpp>
+#include <alidade/core/errors.hpp>
+#include <alidade/core/random.hpp>
+
+namespace alidade {
+inline namespace ALIDADE_ABI_NAMESPACE {
+
+/// A cache with a budget of bytes, of entries, or of both. What goes first is the policy's choice: the least recently used by
+/// default; cache_policies::s3_fifo where a scan must not flush what is asked for again and again.
+///
+/// Bytes are counted as they are taken: entries with their keys and values, in chunks of about 16 KiB; the index; what the
+/// policy remembers; and what keys and values own elsewhere, as the Weigher tells. Beside key and value an entry takes 24
+/// bytes, and 6.4 to 8 of the index; 8 more once times to live are used, 8 more under s3_fifo.
+///
+/// Weigher: `std::size_t operator()(const Key&, const Value&) const`, the bytes that these own outside of themselves, below
+/// 2^32. `heap_bytes`, the default, knows strings, vectors and trivially copyable types.
+///
+/// Pointers to values stay good until their entry leaves; a `pin` keeps it alive. Hash and KeyEqual that both have
+/// `is_transparent` allow look-ups by other types than Key. One thread at a time.
+///
+/// The callback runs when the cache is consistent, and without the entry that it is about. It may call the cache, and throw:
+/// that passes through the call that evicted, which has done no more than it had then.
+template <class Key, class Value, class Hash = std::hash<Key>, class KeyEqual = std::equal_to<Key>,
+          class Weigher = heap_bytes, class Policy = cache_policies::lru>
+class lru_cache {
+  using storage = detail::entry_storage<Key, Value>;
+  using entry = typename storage::entry;
+  static constexpr std::uint32_t no_slot = detail::no_slot;
+
+  template <class K>
+  static constexpr bool looks_up = std::same_as<K, Key> || requires {
+    typename Hash::is_transparent;
+    typename KeyEqual::is_transparent;
+  };
+
+ public:
+  using callback = std::function<void(const Key&, const Value&, eviction_cause)>;
+
+  /// Keeps an entry alive, wherever the cache may be with it, and out of reach of eviction; when it is let go the entry is the
+  /// most recent. The cache must outlive it.
+  class pin {
+   public:
+    pin() noexcept = default;
+    pin(pin&& other) noexcept : cache_(std::exchange(other.cache_, nullptr)), slot_(other.slot_) {}
+    pin& operator=(pin&& other) noexcept {
+      if (this != &other) {
+        release();
+        cache_ = std::exchange(other.cache_, nullptr);
+        slot_ = other.slot_;
+      }
+      return *this;
+    }
+    ~pin() { release(); }
+
+    explicit operator bool() const noexcept { return cache_ != nullptr; }
+    const Value& operator*() const noexcept { return cache_->entries_[slot_].value; }
+    const Value* operator->() const noexcept { return &**this; }
+    void release() noexcept {
+      if (cache_ != nullptr) std::exchange(cache_, nullptr)->let_go(slot_);
+    }
+
+   private:
+    friend lru_cache;
+    pin(lru_cache& cache, std::uint32_t slot) noexcept : cache_(&cache), slot_(slot) { cache.hold(slot); }
+    lru_cache* cache_ = nullptr;
+    std::uint32_t slot_ = 0;
+  };
+
+  /// Throws alidade::error, errc::invalid_option.
+  explicit lru_cache(const cache_options& options = {}, Hash hash = {}, KeyEqual equal = {},
+                     Weigher weigher = {})
+      : options_(options), hash_(std::move(hash)), equal_(std::move(equal)), weigher_(std::move(weigher)) {
+    if (options_.max_entries == 0 || options_.max_entries > cache_options::any_number ||
+        options_.max_bytes == 0 || options_.time_to_live < options_.time_to_live.zero() ||
+        options_.now == nullptr)
+      detail::throw_error(errc::invalid_option);
+  }
+  lru_cache(const lru_cache&) = delete;
+  lru_cache& operator=(const lru_cache&) = delete;
+
+  /// Runs no callback. No pin may be left (asserted).
+  ~lru_cache() {
+    ALIDADE_ASSERT(pinned_ == 0);
+    for (std::size_t g = 0; g < index_.groups(); ++g)
+      index_.visit_group(g, [this](std::uint32_t slot) { entries_.erase(slot); });
+  }
+
+  std::size_t size() const noexcept { return index_.size(); }
+  bool empty() const noexcept { return size() == 0; }
+  /// What counts against the budget of bytes.
+  std::size_t bytes() const noexcept { return weights_ + (options_.count_overhead ? overhead_bytes() : 0); }
+  const cache_options& options() const noexcept { return options_; }
+  cache_statistics statistics() const noexcept {
+    cache_statistics now = statistics_;
+    now.entries = size();
+    now.bytes = bytes();
+    return now;
+  }
+  void on_eviction(callback f) { callback_ = std::move(f); }
+
+  /// The value, or null where there is none or its time is over. Promotes; counts a hit or a miss.
+  template <class K = Key>
+  requires(looks_up<K>) const Value* get(const K& key) {
+    const std::uint32_t slot = find_live(key);
+    if (slot == no_slot) return nullptr;
+    if (entries_[slot].pins == 0) policy_.hit(view(), slot);
+    return &entries_[slot].value;
+  }
+
+  /// As get, kept alive.
+  template <class K = Key>
+  requires(looks_up<K>) pin get_pinned(const K& key) {
+    const std::uint32_t slot = find_live(key);
+    if (slot == no_slot) return {};
+    if (entries_[slot].pins == 0) policy_.hit(view(), slot);
+    return pin(*this, slot);
+  }
+
+  /// The value, or null where there is none or its time is over. Neither promotes nor counts.
+  template <class K = Key>
+  requires(looks_up<K>) const Value* peek(const K& key) const {
+    const std::uint32_t slot = find(key, hash_of(key));
+    return slot == no_slot || is_over(slot) ? nullptr : &entries_[slot].value;
+  }
+  /// Neither promotes nor counts.
+  template <class K = Key>
+  requires(looks_up<K>) bool contains(const K& key) const { return peek(key) != nullptr; }
+
+  /// Puts a value in, in place of one that the key has, and evicts what that takes. The entry is the most recent then.
+  /// errc::budget_exceeded, and nothing changed or evicted: it is larger than the budget less what is pinned.
+  void put(Key key, Value value, std::error_code& ec) {
+    put(std::move(key), std::move(value), options_.time_to_live, ec);
+  }
+  void put(Key key, Value value) { put(std::move(key), std::move(value), options_.time_to_live); }
+  void put(Key key, Value value, std::chrono::nanoseconds time_to_live) {
+    std::error_code ec;
+    put(std::move(key), std::move(value), time_to_live, ec);
+    if (ec) detail::throw_error(ec);
+  }
+  void put(Key key, Value value, std::chrono::nanoseconds time_to_live, std::error_code& ec) {
+    static_cast<void>(place(std::move(key), std::move(value), time_to_live, ec));
+  }
+
+  /// The key's value, kept alive; where it has none, load(key) is called, and its result put in. Promotes; counts. The load may
+  /// call the cache. Errors as of put; the loaded value is lost then.
+  template <class Load>
+  requires std::convertible_to<std::invoke_result_t<Load, const Key&>, Value> pin get_or_load(const Key& key,
+                                                                                              Load&& load) {
+    if (pin found = get_pinned(key)) return found;
+    std::error_code ec;
+    const std::uint32_t slot = place(key, std::forward<Load>(load)(key), options_.time_to_live, ec);
+    if (ec) detail::throw_error(ec);
+    return pin(*this, slot);
+  }
+
+  /// Whether there was one.
+  template <class K = Key>
+  requires(looks_up<K>) bool erase(const K& key) {
+    const std::uint32_t slot = find(key, hash_of(key));
+    if (slot == no_slot) return false;
+    take_out(slot, eviction_cause::erased);
+    return true;
+  }
+  void clear() {
+    for (std::size_t g = 0; !empty(); ++g)
+      take_out_of_group(g, eviction_cause::erased, [](std::uint32_t) { return true; });
+  }
+
+  /// Evicts a part, 0 .. 1, of what there is, by bytes; 512 entries at most in one call, well below a millisecond where no
+  /// callback or destructor takes long. While that is not finished a call goes on with it, whatever its own fraction.
+  eviction_progress evict(double fraction) {
+    ALIDADE_ASSERT(fraction >= 0 && fraction <= 1);
+    if (owed_ == 0) owed_ = static_cast<std::uint64_t>(fraction * static_cast<double>(cost_));
+    eviction_progress done;
+    for (; owed_ != 0 && done.entries < step_entries; ++done.entries) {
+      const std::uint64_t gone = evict_one(eviction_cause::pressure);
+      if (gone == 0) {
+        owed_ = 0;
+        break;
+      }
+      owed_ -= std::min(owed_, gone);
+    }
+    give_back_some();
+    done.finished = owed_ == 0;
+    return done;
+  }
+
+  /// Evicts what the tier of a memory_monitor asks for.
+  template <class Monitor>
+  requires requires(const Monitor& m) {
+    { m.fraction_to_evict() } -> std::convertible_to<double>;
+  }
+  eviction_progress relieve(const Monitor& monitor) { return evict(monitor.fraction_to_evict()); }
+
+  /// Changes the budget of bytes, not to 0 (asserted), and evicts down to it, 512 entries at most: what is left over goes with
+  /// further calls, or before something is put in.
+  eviction_progress resize_budget(std::size_t max_bytes) {
+    ALIDADE_ASSERT(max_bytes != 0);
+    options_.max_bytes = max_bytes;
+    eviction_progress done;
+    while (bytes() > max_bytes && done.entries < step_entries && evict_one(eviction_cause::budget) != 0) {
+      ++done.entries;
+      give_back_some();
+    }
+    done.finished = bytes() <= max_bytes || done.entries < step_entries;
+    return done;
+  }
+
+  /// Takes out entries whose time is over, in `groups` groups of the index, of ten or so, from where the last call ended. How many
+  /// went.
+  std::size_t sweep(std::size_t groups) {
+    std::size_t gone = 0;
+    for (std::size_t left = std::min(groups, index_.groups()); left > 0; --left)
+      gone += take_out_of_group(swept_++, eviction_cause::expired,
+                                [this](std::uint32_t slot) { return is_over(slot); });
+    return gone;
+  }
+
+  /// Gives back what entries that have left still hold: chunks, by moving entries together, and of the index what is not needed.
+  /// Takes time in proportion to what there is.
+  void trim() {
+    while (drop_chunk()) {}
+    if (index_.groups() > detail::tag_index::groups_for(size() + 1)) rebuild(detail::tag_index(size() + 1));
+  }
+
+ private:
+  static constexpr std::size_t step_entries = 512, step_chunks = 2;
+
+  /// What a policy sees.
+  struct policy_view {
+    storage& entries;
+    std::size_t overhead;
+    entry& operator[](std::uint32_t slot) const noexcept { return entries[slot]; }
+    std::uint64_t cost(std::uint32_t slot) const noexcept {
+      return std::max<std::uint64_t>(1, entries[slot].weight + overhead);
+    }
+  };
+  policy_view view() noexcept { return {entries_, options_.count_overhead ? sizeof(entry) + 8 : 0}; }
+
+  template <class K>
+  std::uint32_t hash_of(const K& key) const {
+    return static_cast<std::uint32_t>(detail::mix64(hash_(key)) >> 32);
+  }
+  template <class K>
+  std::uint32_t find(const K& key, std::uint32_t hash) const {
+    return index_.find(hash, [&](std::uint32_t slot) {
+      const entry& e = entries_[slot];
+      return e.hash == hash && equal_(e.key, key);
+    });
+  }
+  /// Of one whose time is not over; counts.
+  template <class K>
+  std::uint32_t find_live(const K& key) {
+    std::uint32_t slot = find(key, hash_of(key));
+    if (slot != no_slot && is_over(slot)) {
+      take_out(slot, eviction_cause::expired);
+      slot = no_slot;
+    }
+    ++(slot == no_slot ? statistics_.misses : statistics_.hits);
+    return slot;
+  }
+  std::int64_t now() const { return options_.now().time_since_epoch() / std::chrono::nanoseconds(1); }
+  bool is_over(std::uint32_t slot) const { return entries_[slot].expires && times_[slot] <= now(); }
+
+  std::size_t overhead_bytes() const noexcept {
+    return entries_.memory_bytes() + index_.memory_bytes() + policy_.memory_bytes() +
+           times_.capacity() * sizeof(std::int64_t);
+  }
+  /// Whether an entry that owns `weight` bytes could be in beside what is pinned.
+  bool may_fit(std::size_t weight) const noexcept {
+    const std::size_t least = pinned_weights_ + (options_.count_overhead ? storage::chunk_bytes : 0);
+    return least <= options_.max_bytes && weight <= options_.max_bytes - least;
+  }
+  bool fits(std::size_t weight, std::uint32_t replaced) const noexcept {
+    std::size_t wanted = bytes() + weight;
+    if (options_.count_overhead) wanted += entries_.next_slot_bytes();
+    if (replaced == no_slot) {
+      if (size() >= options_.max_entries) return false;
+      if (options_.count_overhead) wanted += index_.next_entry_bytes();
+    } else if (entries_[replaced].pins == 1) {
+      wanted -= entries_[replaced].weight;
+    }
+    return wanted <= options_.max_bytes;
+  }
+  /// Evicts until an entry of this weight fits, or a callback has put its key in, or taken it out.
+  bool make_room(const Key& key, std::uint32_t hash, std::size_t weight, std::uint32_t replaced) {
+    while (!fits(weight, replaced) && find(key, hash) == replaced) {
+      if (evict_one(eviction_cause::budget) == 0 && !shrink()) return false;
+    }
+    return true;
+  }
+  bool shrink() {
+    if (drop_chunk()) return true;
+    if (index_.groups() <= detail::tag_index::groups_for(size() + 1)) return false;
+    rebuild(detail::tag_index(size() + 1));
+    return true;
+  }
+
+  /// The slot of the entry that is put in, or none and an error.
+  std::uint32_t place(Key key, Value value, std::chrono::nanoseconds time_to_live, std::error_code& ec) {
+    ec.clear();
+    const std::size_t weight = weigher_(std::as_const(key), std::as_const(value));
+    if (time_to_live < time_to_live.zero()) {
+      ec = errc::invalid_option;
+      return no_slot;
+    }
+    if (weight > no_slot || !may_fit(weight)) {
+      ec = errc::budget_exceeded;
+      return no_slot;
+    }
+    const std::uint32_t hash = hash_of(key);
+    // Callbacks may put this key in, or erase it: then once more.
+    for (;;) {
+      const std::uint32_t found = find(key, hash);
+      pin replaced = found == no_slot ? pin() : pin(*this, found);
+      policy_.reserve(size() + 1);
+      if (time_to_live != time_to_live.zero())
+        times_.resize(std::max(times_.size(), entries_.slots_with_next()));
+      if (!make_room(key, hash, weight, found)) {
+        ec = errc::budget_exceeded;
+        return no_slot;
+      }
+      if (find(key, hash) != found) continue;
+      if (found == no_slot && index_.full()) rebuild(index_.grown(size() + 1));
+      const std::uint32_t slot = entries_.emplace(std::move(key), std::move(value));
+      entry& e = entries_[slot];
+      e.hash = hash;
+      e.weight = static_cast<std::uint32_t>(weight);
+      if (time_to_live != time_to_live.zero()) {
+        e.expires = true;
+        times_[slot] = later(now(), time_to_live.count());
+      }
+      weights_ += weight;
+      cost_ += view().cost(slot);
+      if (found == no_slot) {
+        index_.insert(hash, slot);
+        policy_.insert(view(), slot);
+      } else {
+        index_.relocate(hash, found, slot);
+        e.mark = entries_[found].mark;
+        policy_.restore(view(), slot);
+        policy_.hit(view(), slot);
+      }
+      if (found != no_slot) leave(found, eviction_cause::replaced);
+      replaced.release();
+      statistics_.peak_bytes = std::max(statistics_.peak_bytes, bytes());
+      return slot;
+    }
+  }
+  static std::int64_t later(std::int64_t time, std::int64_t by) noexcept {
+    constexpr std::int64_t last = std::numeric_limits<std::int64_t>::max();
+    return by > last - time ? last : time + by;
+  }
+
+  /// What the entry that went cost; 0 when there was none to go.
+  std::uint64_t evict_one(eviction_cause cause) {
+    policy_view entries = view();
+    const std::uint32_t slot = policy_.victim(entries);
+    if (slot == no_slot) return 0;
+    const std::uint64_t cost = entries.cost(slot);
+    policy_.evict(entries, slot);
+    index_.erase(entries_[slot].hash, slot);
+    leave(slot, cause);
+    return cost;
+  }
+  void take_out(std::uint32_t slot, eviction_cause cause) {
+    if (entries_[slot].pins == 0) policy_.remove(view(), slot);
+    index_.erase(entries_[slot].hash, slot);
+    leave(slot, cause);
+  }
+  /// One by one, since a callback may change the group.
+  template <class Condition>
+  std::size_t take_out_of_group(std::size_t group, eviction_cause cause, const Condition& condition) {
+    std::size_t gone = 0;
+    for (std::uint32_t slot; (slot = index_.find_in_group(group, condition)) != no_slot; ++gone)
+      take_out(slot, cause);
+    return gone;
+  }
+  /// An entry that neither the index nor the policy knows any more goes, at once or when nothing pins it.
+  void leave(std::uint32_t slot, eviction_cause cause) {
+    entry& e = entries_[slot];
+    cost_ -= view().cost(slot);
+    e.detached = true;
+    ++statistics_.evictions[static_cast<std::size_t>(cause)];
+    if (e.pins == 0) {
+      weights_ -= e.weight;
+      e.weight = 0;
+    }
+    const pin alive(*this, slot);
+    if (callback_) callback_(e.key, e.value, cause);
+  }
+
+  void hold(std::uint32_t slot) noexcept {
+    entry& e = entries_[slot];
+    if (e.pins++ != 0) return;
+    ++pinned_;
+    pinned_weights_ += e.weight;
+    if (!e.detached) policy_.remove(view(), slot);
+  }
+  void let_go(std::uint32_t slot) noexcept {
+    entry& e = entries_[slot];
+    if (--e.pins != 0) return;
+    --pinned_;
+    pinned_weights_ -= e.weight;
+    if (!e.detached) {
+      policy_.restore(view(), slot);
+    } else {
+      weights_ -= e.weight;
+      entries_.erase(slot);
+    }
+  }
+
+  bool drop_chunk() {
+    policy_view entries = view();
+    return entries_.drop_last_chunk([&](std::uint32_t from, std::uint32_t to) {
+      index_.relocate(entries[to].hash, from, to);
+      policy_.relocate(entries, from, to);
+      if (entries[to].expires) times_[to] = times_[from];
+    });
+  }
+  /// Two chunks' worth of free slots stay, so that a cache that is full does not give and take.
+  void give_back_some() {
+    for (std::size_t i = 0;
+         i < step_chunks && entries_.free_slots() > 2 * storage::chunk_slots && drop_chunk(); ++i) {}
+  }
+  void rebuild(detail::tag_index fresh) {
+    for (std::size_t g = 0; g < index_.groups(); ++g)
+      index_.visit_group(g, [&](std::uint32_t slot) { fresh.insert(entries_[slot].hash, slot); });
+    index_ = std::move(fresh);
+  }
+
+  cache_options options_;
+  [[no_unique_address]] Hash hash_;
+  [[no_unique_address]] KeyEqual equal_;
+  [[no_unique_address]] Weigher weigher_;
+  storage entries_;
+  detail::tag_index index_;
+  Policy policy_;
+  std::vector<std::int64_t> times_;  // of entries that expire, by slot, in nanoseconds of the clock
+  callback callback_;
+  cache_statistics statistics_;
+  std::uint64_t cost_ = 0;   // of all that is in, as the policy sees it
+  std::uint64_t owed_ = 0;   // of an eviction that is not finished
+  std::size_t weights_ = 0;  // of all that is alive
+  std::size_t pinned_ = 0, pinned_weights_ = 0;
+  std::size_t swept_ = 0;
+};
+
+}  // namespace ALIDADE_ABI_NAMESPACE
+}  // namespace alidade
