@@ -3,6 +3,7 @@
 #include "commands.hpp"
 #include "failure.hpp"
 #include "ops_command.hpp"
+#include "pool_command.hpp"
 
 #include <CLI/CLI.hpp>
 
@@ -150,6 +151,15 @@ int run_program(int argc, char** argv) {
       app.add_subcommand("kernels", "distance kernels against scalar code, the compiler's, and peers'");
   add_kernels(*kernels_app, kernels);
 
+  pool_command pool;
+  CLI::App* const pool_app =
+      app.add_subcommand("pool", "memory pools against malloc and the standard library's pools");
+  pool_app->add_option("--size", pool.sizes, "bytes of a block")->delimiter(',')->capture_default_str();
+  pool_app->add_option("--threads", pool.threads, "threads that use one pool at once")->capture_default_str();
+  pool_app->add_flag("--glibc-trims", pool.glibc_trims, "let glibc return the top of its heap as it likes");
+  pool_app->add_option("--rounds", pool.rounds, "interleaved rounds")->capture_default_str();
+  pool_app->add_option("--json", pool.json, "write JSON lines to this file");
+
   cache_command cache;
   CLI::App* const cache_app =
       app.add_subcommand("cache", "caches against std::list and map; hit rates on traces");
@@ -208,6 +218,7 @@ int run_program(int argc, char** argv) {
   if (*machine_app) return run(machine);
   if (*kernels_app) return run(kernels);
   if (*cache_app) return run(cache);
+  if (*pool_app) return run(pool);
   if (*ops_app) return run(ops);
   if (*exact_app) return run(exact);
   if (*compare_app) return run(compare);

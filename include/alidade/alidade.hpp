@@ -13,6 +13,8 @@
 #include <alidade/index/flat_index.hpp>
 #include <alidade/index/hnsw_index.hpp>
 #include <alidade/memory/memory_monitor.hpp>
+#include <alidade/memory/memory_pool.hpp>
+#include <alidade/memory/memory_pool_synchronized.hpp>
 #include <alidade/memory/memory_sources.hpp>
 #include <alidade/ops/activation.hpp>
 #include <alidade/ops/aggregate.hpp>
