@@ -130,11 +130,11 @@ TEST_CASE_TEMPLATE("indexes refuse what is not finite and name the row", T, floa
   flat_index<T> index(3);
   for (const double bad : {std::numeric_limits<double>::quiet_NaN(), std::numeric_limits<double>::infinity(),
                            -std::numeric_limits<double>::infinity()}) {
-    std::vector<T> rows(12, of(1.5));
-    rows[7] = of(bad);
+    std::vector<T> values(12, of(1.5));
+    values[7] = of(bad);
     const std::vector<std::uint64_t> keys{1, 2, 3, 4};
     std::error_code ec;
-    CHECK(index.add(keys, matrix_view<T>(rows.data(), 4, 3), ec) == 2);
+    CHECK(index.add(keys, matrix_view<T>(values.data(), 4, 3), ec) == 2);
     CHECK(ec == errc::not_finite);
     CHECK(index.empty());
   }
