@@ -22,3 +22,10 @@
 #include <alidade/ops/matrix.hpp>
 #include <alidade/ops/quantize_int8.hpp>
 #include <alidade/ops/validate.hpp>
+#include <alidade/perf/clock.hpp>
+#include <alidade/perf/counter.hpp>
+#include <alidade/perf/latency_histogram.hpp>
+#include <alidade/perf/monitor.hpp>
+#include <alidade/perf/null_monitor.hpp>
+#include <alidade/perf/report.hpp>
+#include <alidade/perf/scoped_timer.hpp>
