@@ -14,6 +14,7 @@
 #include <cstring>
 #include <fstream>
 #include <functional>
+#include <limits>
 #include <list>
 #include <optional>
 #include <random>
@@ -32,6 +33,7 @@ using cache_of =
     alidade::lru_cache<key, std::uint64_t, std::hash<key>, std::equal_to<key>, alidade::heap_bytes, Policy>;
 
 volatile std::uint64_t kept;
+constexpr std::size_t unlimited = std::numeric_limits<std::size_t>::max() / 2;
 
 /// What one writes without a library.
 class list_and_map {
@@ -108,8 +110,8 @@ void print_times(const char* what, std::size_t entries, const contest& timed, js
 
 void measure(std::size_t entries, const cache_command& command, json_file* file) {
   if (entries == 0) throw input_error("--entries is at least 1");
-  cache_of<lru> recent({.max_bytes = std::size_t{1} << 40, .max_entries = entries});
-  cache_of<s3_fifo> queues({.max_bytes = std::size_t{1} << 40, .max_entries = entries});
+  cache_of<lru> recent({.max_bytes = unlimited, .max_entries = entries});
+  cache_of<s3_fifo> queues({.max_bytes = unlimited, .max_entries = entries});
   list_and_map plain(entries);
   const std::vector<key> keys = random_keys(entries, 1);
   for (const key k : keys) {
