@@ -15,7 +15,8 @@ constexpr std::size_t header_of(std::size_t alignment) { return alignment > 16 ?
 void* allocate(std::size_t size, std::size_t alignment) {
   if (until_failure.load(std::memory_order_relaxed) != 0 && until_failure.fetch_sub(1) == 1)
     throw std::bad_alloc();
-  const std::size_t header = header_of(alignment);
+  alignment = header_of(alignment);  // WebAssembly's aligned_alloc knows none below 4
+  const std::size_t header = alignment;
   const std::size_t total = (header + size + alignment - 1) / alignment * alignment;
   void* const block = std::aligned_alloc(alignment, total);
   if (block == nullptr) throw std::bad_alloc();
