@@ -4,6 +4,7 @@
 #include "caches.hpp"
 #include "engine.hpp"
 #include "kernel_sweep.hpp"
+#include "rank_test.hpp"
 #include "sweep.hpp"
 #include "workload.hpp"
 
@@ -51,8 +52,10 @@ int run(const kernels_command&);
 struct compare_command {
   std::string first;
   std::string second;
-  double at_least = 0;  ///< fails where the first is slower than this share of the second
-  bool all = false;     ///< the peers' kernels and scalar code too
+  double at_least = 0;      ///< fails where the first is slower than this share of the second
+  bool all = false;         ///< the peers' kernels and scalar code too
+  bool regression = false;  ///< instead: fails where the second is slower, by the rounds of both
+  judging by;
 };
 
 /// The kernels of two JSON files, of two builds say, side by side.

@@ -51,6 +51,12 @@ void contest::run() {
   }
 }
 
+std::vector<double> contest::rounds(std::size_t i, double scale) const {
+  std::vector<double> values = entries_[i].seconds;
+  for (double& v : values) v *= scale;
+  return values;
+}
+
 spread contest::ratio(std::size_t slow, std::size_t fast, double scale) const {
   std::vector<double> ratios;
   for (std::size_t round = 0; round < entries_[slow].seconds.size(); ++round) {

@@ -39,6 +39,8 @@ class contest {
   /// Seconds a repetition, in each round.
   [[nodiscard]] const std::vector<double>& seconds(std::size_t i) const { return entries_[i].seconds; }
   [[nodiscard]] spread time(std::size_t i) const { return spread_of(entries_[i].seconds); }
+  /// Scaled, in the order of the rounds: what JSON lines have as "ns_rounds".
+  [[nodiscard]] std::vector<double> rounds(std::size_t i, double scale) const;
 
   /// How many times as long `slow` takes as `fast`, scaled: the spread of the ratios of each round.
   [[nodiscard]] spread ratio(std::size_t slow, std::size_t fast, double scale = 1) const;

@@ -100,6 +100,7 @@ json report_one(const exact_command& command, const workload& data,
   json row = base_row(command, data, c);
   put(row, "qps", qps);
   row["gflops"] = gflops;
+  row["ns_rounds"] = timed.rounds(i, 1e9 / queries);
   std::printf("%-13s %-12s %9.0f (%.0f .. %.0f) %8.1f", c.name.c_str(), c.arch.c_str(), qps.median, qps.min,
               qps.max, gflops);
   for (std::size_t ours = 0; ours < i && contestants[ours].ours; ++ours) {

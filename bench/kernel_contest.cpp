@@ -125,6 +125,7 @@ class kernel_race {
     const auto rows = static_cast<double>(c.data->input.count);
     const spread seconds = timed_.time(c.entry);
     f.ns = {1e9 * seconds.median / rows, 1e9 * seconds.min / rows, 1e9 * seconds.max / rows};
+    f.ns_rounds = timed_.rounds(c.entry, 1e9 / rows);
     // The query stays in the first level; there it is loaded again for each row, unless rows share it.
     const auto row_bytes = static_cast<double>(c.data->query.size());
     f.bytes = group_.level == memory_level::l1 && group_.how == form::pair ? 2 * row_bytes : row_bytes;

@@ -26,9 +26,10 @@ struct kernel_group {
 struct kernel_figures {
   element type = element::f32;
   metric distance = metric::l2;
-  std::string name;  ///< "alidade", "scalar", "O3", or the peer
-  spread ns;         ///< a distance
-  double bytes = 0;  ///< that a distance takes from the level
+  std::string name;               ///< "alidade", "scalar", "O3", or the peer
+  spread ns;                      ///< a distance
+  std::vector<double> ns_rounds;  ///< the same in each round
+  double bytes = 0;               ///< that a distance takes from the level
   spread gb_s;
   spread of_load;              ///< share of the load bandwidth
   std::optional<spread> ours;  ///< how many times as long as ours it takes; none for ours

@@ -72,6 +72,7 @@ json row_of(const kernel_group& group, const kernels_command& command, const ker
   if (f.ours) put(row, "alidade_times_as_fast", *f.ours);
   if (f.than_f32) put(row, "times_as_fast_as_f32", *f.than_f32);
   row["rounds"] = command.rounds;
+  row["ns_rounds"] = f.ns_rounds;
   return row;
 }
 

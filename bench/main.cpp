@@ -1,8 +1,10 @@
 // alidade_bench: measures the library, alone and beside its peers. See README.md in this folder.
+#include "ab_command.hpp"
 #include "cache_command.hpp"
 #include "commands.hpp"
 #include "failure.hpp"
 #include "ops_command.hpp"
+#include "perf_command.hpp"
 #include "pool_command.hpp"
 
 #include <CLI/CLI.hpp>
@@ -131,6 +133,25 @@ void add_exact(CLI::App& app, exact_command& command) {
   app.add_option("--json", command.json, "write JSON lines to this file");
 }
 
+void add_ab(CLI::App& app, ab_command& command) {
+  app.add_option("--rounds", command.rounds, "rounds, A B B A or B A A B")->capture_default_str();
+  app.add_option("--best-of", command.best_of, "runs from which a round takes the best")
+      ->capture_default_str();
+  app.add_option("--alpha", command.by.alpha, "largest p that counts")->capture_default_str();
+  app.add_option("--min-effect", command.by.min_effect, "smallest difference that counts, as a share")
+      ->capture_default_str();
+  app.add_option(
+      "--metric", command.metric,
+      "instead of the time: the number that the first group of this regular expression finds in the output");
+  app.add_flag("--more-is-better", command.more_is_better, "of the metric");
+  app.add_flag("--cpu", command.cpu, "processor time instead of wall time");
+  app.add_flag("--self-test", command.self_test,
+               "count false alarms and slow-downs found, of equal and slower work");
+  app.add_option("--trials", command.trials, "of each kind in the self-test")->capture_default_str();
+  app.add_option("--json", command.json, "write JSON lines to this file");
+  app.footer("Command lines follow the options: alidade_bench ab [options] -- A... -- B...");
+}
+
 int run_program(int argc, char** argv) {
   CLI::App app{"Measures alidade, alone and beside its peers"};
   app.require_subcommand(1);
@@ -193,6 +214,23 @@ int run_program(int argc, char** argv) {
   compare_app->add_option("--at-least", compare.at_least,
                           "fail where one of our kernels has less than this share of the second's speed");
   compare_app->add_flag("--all", compare.all, "show peers and scalar code too");
+  compare_app->add_flag("--regression", compare.regression,
+                        "instead: test by the rounds whether the second is slower than the first");
+  compare_app->add_option("--alpha", compare.by.alpha, "largest p that counts as one")->capture_default_str();
+  compare_app->add_option("--min-effect", compare.by.min_effect, "smallest difference that counts as one")
+      ->capture_default_str();
+
+  perf_command perf;
+  CLI::App* const perf_app = app.add_subcommand("perf", "what counters, timers and a monitor cost");
+  perf_app->add_option("--rounds", perf.rounds, "interleaved rounds")->capture_default_str();
+  perf_app->add_option("--rows", perf.rows, "vectors of the index that is searched")->capture_default_str();
+  perf_app->add_option("--dim", perf.dimension, "their dimension")->capture_default_str();
+  perf_app->add_option("--json", perf.json, "write JSON lines to this file");
+
+  ab_command ab;
+  argc = take_command_lines(argc, argv, ab);
+  CLI::App* const ab_app = app.add_subcommand("ab", "whether one command line is slower than another");
+  add_ab(*ab_app, ab);
 
   memory_command memory;
   CLI::App* const memory_app = app.add_subcommand("memory", "bytes per vector, as reported and as counted");
@@ -222,6 +260,8 @@ int run_program(int argc, char** argv) {
   if (*ops_app) return run(ops);
   if (*exact_app) return run(exact);
   if (*compare_app) return run(compare);
+  if (*perf_app) return run(perf);
+  if (*ab_app) return run(ab);
   if (*memory_app) return run(memory);
   return run(determinism);
 }

@@ -229,6 +229,7 @@ void measure(const operation& op, memory_level level, std::size_t columns, const
   row["ns"] = each * own.median;
   row["plain_ns"] = each * other.median;
   put(row, "times_plain", times);
+  row["ns_rounds"] = timed.rounds(ours, each);
   file->write(row);
 }
 
@@ -270,6 +271,7 @@ void measure_product(std::size_t size, const ops_command& command, json_file* fi
       {"kind", "product"}, {"size", size}, {"gflops", own}, {"peak_gflops", most}, {"peak_how", peak.how}};
   put(row, "share", share);
   if (plain) row["times_plain"] = times;
+  row["ns_rounds"] = timed.rounds(ours, 1e9);
   file->write(row);
 }
 
