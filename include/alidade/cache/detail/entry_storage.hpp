@@ -182,7 +182,7 @@ class entry_storage {
         const std::uint32_t which = with_free_, to = chunks_[which].free, after = *chunks_[which].link(to);
         entry* const moved =
             std::construct_at(chunks_[which].entries() + to, std::move(from.key), std::move(from.value));
-        static_cast<entry_header&>(*moved) = from;
+        static_cast<entry_header&>(*moved) = static_cast<const entry_header&>(from);
         take(which, after);
         std::destroy_at(&from);
         std::construct_at(chunks_[last].link(place), chunks_[last].free);
