@@ -120,19 +120,15 @@ class lru_cache {
   /// The value, or null where there is none or its time is over. Promotes; counts a hit or a miss.
   template <class K = Key>
   requires(looks_up<K>) const Value* get(const K& key) {
-    const std::uint32_t slot = find_live(key);
-    if (slot == no_slot) return nullptr;
-    if (entries_[slot].pins == 0) policy_.hit(view(), slot);
-    return &entries_[slot].value;
+    const std::uint32_t slot = ask_for(key);
+    return slot == no_slot ? nullptr : &entries_[slot].value;
   }
 
   /// As get, kept alive.
   template <class K = Key>
   requires(looks_up<K>) pin get_pinned(const K& key) {
-    const std::uint32_t slot = find_live(key);
-    if (slot == no_slot) return {};
-    if (entries_[slot].pins == 0) policy_.hit(view(), slot);
-    return pin(*this, slot);
+    const std::uint32_t slot = ask_for(key);
+    return slot == no_slot ? pin() : pin(*this, slot);
   }
 
   /// The value, or null where there is none or its time is over. Neither promotes nor counts.
@@ -199,7 +195,7 @@ class lru_cache {
       }
       owed_ -= std::min(owed_, gone);
     }
-    give_back_some();
+    for (std::size_t i = 0; i < step_chunks && drop_spare_chunk(); ++i) {}
     done.finished = owed_ == 0;
     return done;
   }
@@ -217,11 +213,18 @@ class lru_cache {
     ALIDADE_ASSERT(max_bytes != 0);
     options_.max_bytes = max_bytes;
     eviction_progress done;
-    while (bytes() > max_bytes && done.entries < step_entries && evict_one(eviction_cause::budget) != 0) {
-      ++done.entries;
-      give_back_some();
+    std::size_t work = 0;
+    while (bytes() > max_bytes && work < step_entries) {
+      if (drop_spare_chunk()) {
+        work += storage::chunk_slots;
+      } else if (evict_one(eviction_cause::budget) != 0) {
+        ++work;
+        ++done.entries;
+      } else {
+        break;
+      }
     }
-    done.finished = bytes() <= max_bytes || done.entries < step_entries;
+    done.finished = bytes() <= max_bytes || work < step_entries;
     return done;
   }
 
@@ -267,15 +270,16 @@ class lru_cache {
       return e.hash == hash && equal_(e.key, key);
     });
   }
-  /// Of one whose time is not over; counts.
+  /// Of one whose time is not over; promotes and counts.
   template <class K>
-  std::uint32_t find_live(const K& key) {
+  std::uint32_t ask_for(const K& key) {
     std::uint32_t slot = find(key, hash_of(key));
     if (slot != no_slot && is_over(slot)) {
       take_out(slot, eviction_cause::expired);
       slot = no_slot;
     }
     ++(slot == no_slot ? statistics_.misses : statistics_.hits);
+    if (slot != no_slot && entries_[slot].pins == 0) policy_.hit(view(), slot);
     return slot;
   }
   std::int64_t now() const { return options_.now().time_since_epoch() / std::chrono::nanoseconds(1); }
@@ -301,10 +305,10 @@ class lru_cache {
     }
     return wanted <= options_.max_bytes;
   }
-  /// Evicts until an entry of this weight fits, or a callback has put its key in, or taken it out.
+  /// Gives back memory that no entry needs, then evicts, until an entry of this weight fits, or a callback has put its key in, or taken it out.
   bool make_room(const Key& key, std::uint32_t hash, std::size_t weight, std::uint32_t replaced) {
     while (!fits(weight, replaced) && find(key, hash) == replaced) {
-      if (evict_one(eviction_cause::budget) == 0 && !shrink()) return false;
+      if (!drop_spare_chunk() && evict_one(eviction_cause::budget) == 0 && !shrink()) return false;
     }
     return true;
   }
@@ -438,10 +442,7 @@ class lru_cache {
     });
   }
   /// Two chunks' worth of free slots stay, so that a cache that is full does not give and take.
-  void give_back_some() {
-    for (std::size_t i = 0;
-         i < step_chunks && entries_.free_slots() > 2 * storage::chunk_slots && drop_chunk(); ++i) {}
-  }
+  bool drop_spare_chunk() { return entries_.free_slots() > 2 * storage::chunk_slots && drop_chunk(); }
   void rebuild(detail::tag_index fresh) {
     for (std::size_t g = 0; g < index_.groups(); ++g)
       index_.visit_group(g, [&](std::uint32_t slot) { fresh.insert(entries_[slot].hash, slot); });

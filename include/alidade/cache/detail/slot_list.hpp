@@ -12,7 +12,6 @@ namespace detail {
 /// A list through the entries' own links, by slots. `Entries` gives an entry_header& for a slot.
 class slot_list {
  public:
-  std::uint32_t front() const noexcept { return front_; }
   std::uint32_t back() const noexcept { return back_; }
 
   template <class Entries>
