@@ -28,14 +28,14 @@ inline namespace ALIDADE_ABI_NAMESPACE {
 /// default; cache_policies::s3_fifo where a scan must not flush what is asked for again and again.
 ///
 /// Bytes are counted as they are taken: entries with their keys and values, in chunks of about 16 KiB; the index; what the
-/// policy remembers; and what keys and values own elsewhere, as the Weigher tells. Beside key and value an entry takes 24
-/// bytes, and 6.4 to 8 of the index; 8 more once times to live are used, 8 more under s3_fifo.
+/// policy remembers; and what keys and values own elsewhere, as the Weigher tells. Beside key and value an entry takes 24 to 25
+/// bytes, and 6.4 to 8 of the index; 8 more once times to live are used, 7 to 9 more under s3_fifo.
 ///
 /// Weigher: `std::size_t operator()(const Key&, const Value&) const`, the bytes that these own outside of themselves, below
 /// 2^32. `heap_bytes`, the default, knows strings, vectors and trivially copyable types.
 ///
-/// Pointers to values stay good until their entry leaves; a `pin` keeps it alive. Hash and KeyEqual that both have
-/// `is_transparent` allow look-ups by other types than Key. One thread at a time.
+/// A pointer to a value is good until something is put in or taken out, by whichever call; a `pin` keeps an entry alive, and
+/// where it is. Hash and KeyEqual that both have `is_transparent` allow look-ups by other types than Key. One thread at a time.
 ///
 /// The callback runs when the cache is consistent, and without the entry that it is about. It may call the cache, and throw:
 /// that passes through the call that evicted, which has done no more than it had then.
@@ -238,11 +238,10 @@ class lru_cache {
     return gone;
   }
 
-  /// Gives back what entries that have left still hold: chunks, by moving entries together, and of the index what is not needed.
+  /// Gives back what entries that have left still hold: chunks, by moving entries together, and of all else what is not needed.
   /// Takes time in proportion to what there is.
   void trim() {
-    while (drop_chunk()) {}
-    if (index_.groups() > detail::tag_index::groups_for(size() + 1)) rebuild(detail::tag_index(size() + 1));
+    while (shrink()) {}
   }
 
  private:
@@ -253,15 +252,18 @@ class lru_cache {
     storage& entries;
     std::size_t overhead;
     entry& operator[](std::uint32_t slot) const noexcept { return entries[slot]; }
+    detail::slot_link& link(std::uint32_t slot) const noexcept { return entries.link(slot); }
     std::uint64_t cost(std::uint32_t slot) const noexcept {
       return std::max<std::uint64_t>(1, entries[slot].weight + overhead);
     }
   };
-  policy_view view() noexcept { return {entries_, options_.count_overhead ? sizeof(entry) + 8 : 0}; }
+  policy_view view() noexcept {
+    return {entries_, options_.count_overhead ? sizeof(entry) + sizeof(detail::slot_link) + 8 : 0};
+  }
 
   template <class K>
   std::uint32_t hash_of(const K& key) const {
-    return static_cast<std::uint32_t>(detail::mix64(hash_(key)) >> 32);
+    return static_cast<std::uint32_t>(detail::fold_multiply(hash_(key), 0x9e3779b97f4a7c15u));
   }
   template <class K>
   std::uint32_t find(const K& key, std::uint32_t hash) const {
@@ -273,14 +275,20 @@ class lru_cache {
   /// Of one whose time is not over; promotes and counts.
   template <class K>
   std::uint32_t ask_for(const K& key) {
-    std::uint32_t slot = find(key, hash_of(key));
-    if (slot != no_slot && is_over(slot)) {
-      take_out(slot, eviction_cause::expired);
-      slot = no_slot;
+    const std::uint32_t slot = find(key, hash_of(key));
+    if (slot == no_slot) {
+      ++statistics_.misses;
+      return no_slot;
     }
-    ++(slot == no_slot ? statistics_.misses : statistics_.hits);
-    if (slot != no_slot && entries_[slot].pins == 0) policy_.hit(view(), slot);
+    if (is_over(slot)) return miss_expired(slot);
+    ++statistics_.hits;
+    if (entries_[slot].pins == 0) policy_.hit(view(), slot);
     return slot;
+  }
+  ALIDADE_NOINLINE std::uint32_t miss_expired(std::uint32_t slot) {
+    ++statistics_.misses;
+    take_out(slot, eviction_cause::expired);
+    return no_slot;
   }
   std::int64_t now() const { return options_.now().time_since_epoch() / std::chrono::nanoseconds(1); }
   bool is_over(std::uint32_t slot) const { return entries_[slot].expires && times_[slot] <= now(); }
@@ -290,8 +298,14 @@ class lru_cache {
            times_.capacity() * sizeof(std::int64_t);
   }
   /// Whether an entry that owns `weight` bytes could be in beside what is pinned.
-  bool may_fit(std::size_t weight) const noexcept {
-    const std::size_t least = pinned_weights_ + (options_.count_overhead ? storage::chunk_bytes : 0);
+  bool may_fit(std::size_t weight, bool expires) const noexcept {
+    std::size_t least = pinned_weights_;
+    if (options_.count_overhead) {
+      const std::size_t count = pinned_ + 1;
+      least +=
+          storage::least_bytes(count) + detail::tag_index::least_bytes(count) + Policy::least_bytes(count);
+      if (expires || !times_.empty()) least += storage::chunk_slots * sizeof(std::int64_t);
+    }
     return least <= options_.max_bytes && weight <= options_.max_bytes - least;
   }
   bool fits(std::size_t weight, std::uint32_t replaced) const noexcept {
@@ -312,11 +326,29 @@ class lru_cache {
     }
     return true;
   }
+  /// Gives back something, beside spare chunks, that entries do not need. Whether there was anything.
   bool shrink() {
     if (drop_chunk()) return true;
-    if (index_.groups() <= detail::tag_index::groups_for(size() + 1)) return false;
-    rebuild(detail::tag_index(size() + 1));
-    return true;
+    bool shrunk = entries_.shrink();
+    shrunk |= policy_.shrink(size() + 1);
+    if (times_.capacity() > entries_.slots_with_next()) {
+      const std::size_t before = times_.capacity();
+      set_times(entries_.slots_with_next());
+      shrunk |= times_.capacity() < before;
+    }
+    if (index_.groups() > detail::tag_index::groups_for(size() + 1)) {
+      rebuild(detail::tag_index(size() + 1));
+      shrunk = true;
+    }
+    return shrunk;
+  }
+  /// Makes exactly this much room for times.
+  void set_times(std::size_t slots) {
+    std::vector<std::int64_t> all;
+    all.reserve(slots);
+    all.assign(times_.begin(), times_.begin() + static_cast<std::ptrdiff_t>(std::min(times_.size(), slots)));
+    all.resize(slots);
+    times_ = std::move(all);
   }
 
   /// The slot of the entry that is put in, or none and an error.
@@ -327,7 +359,8 @@ class lru_cache {
       ec = errc::invalid_option;
       return no_slot;
     }
-    if (weight > no_slot || !may_fit(weight)) {
+    const bool expires = time_to_live != time_to_live.zero();
+    if (weight > no_slot || !may_fit(weight, expires)) {
       ec = errc::budget_exceeded;
       return no_slot;
     }
@@ -337,11 +370,17 @@ class lru_cache {
       const std::uint32_t found = find(key, hash);
       pin replaced = found == no_slot ? pin() : pin(*this, found);
       policy_.reserve(size() + 1);
-      if (time_to_live != time_to_live.zero())
-        times_.resize(std::max(times_.size(), entries_.slots_with_next()));
+      if (expires && times_.size() < entries_.slots_with_next())
+        set_times(entries_.slots_with_next() + entries_.slots() / 8);
       if (!make_room(key, hash, weight, found)) {
-        ec = errc::budget_exceeded;
-        return no_slot;
+        if (found == no_slot || entries_[found].pins != 1) {
+          ec = errc::budget_exceeded;
+          return no_slot;
+        }
+        // Where the old value lies it keeps chunks that the new one needs.
+        replaced.release();
+        take_out(found, eviction_cause::replaced);
+        continue;
       }
       if (find(key, hash) != found) continue;
       if (found == no_slot && index_.full()) rebuild(index_.grown(size() + 1));
@@ -349,7 +388,7 @@ class lru_cache {
       entry& e = entries_[slot];
       e.hash = hash;
       e.weight = static_cast<std::uint32_t>(weight);
-      if (time_to_live != time_to_live.zero()) {
+      if (expires) {
         e.expires = true;
         times_[slot] = later(now(), time_to_live.count());
       }

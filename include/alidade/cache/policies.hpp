@@ -7,14 +7,16 @@
 #include <alidade/cache/detail/slot_list.hpp>
 #include <alidade/config/namespace.hpp>
 
-/// In which order entries leave a cache. A policy keeps slots in lists through the entries' own links; an entry's `mark` is
-/// its own too. `entries[slot]` is a detail::entry_header&, and `entries.cost(slot)` what it takes of the budget, 1 or more.
+/// In which order entries leave a cache. A policy keeps slots in lists: `entries.link(slot)`, a detail::slot_link&, is its own,
+/// and so is the `mark` of `entries[slot]`, a detail::entry_header&; `entries.cost(slot)` is what one takes of the budget, 1 or more.
 ///
 /// - `insert(entries, slot)`: an entry came in; `hit(entries, slot)`: it was asked for, in a way that promotes;
 /// - `victim(entries)`: the slot of the entry to go next, `detail::no_slot` when there is none; `evict(entries, slot)`: it goes;
 /// - `remove(entries, slot)`: an entry leaves for another reason, or until it is no longer pinned; `restore(entries, slot)`: it comes
 ///   back, most recent; `relocate(entries, from, to)`: it has moved to another slot;
-/// - `reserve(count)`: before there are more than `count` - 1 entries; may throw. `memory_bytes()`: what it has beside itself.
+/// - `reserve(count)`: before there are more than `count` - 1 entries; may throw. `memory_bytes()`: what it has beside itself;
+///   `shrink(count)`: gives back what `count` entries do not need, and says whether that was anything; may throw.
+///   `least_bytes(count)`: what is left then.
 namespace alidade {
 inline namespace ALIDADE_ABI_NAMESPACE {
 namespace cache_policies {
@@ -51,7 +53,9 @@ class lru {
     recent_.relocate(entries, from, to);
   }
   void reserve(std::size_t) noexcept {}
+  bool shrink(std::size_t) noexcept { return false; }
   std::size_t memory_bytes() const noexcept { return 0; }
+  static constexpr std::size_t least_bytes(std::size_t) noexcept { return 0; }
 
  private:
   detail::slot_list recent_;
@@ -123,12 +127,18 @@ class s3_fifo {
   void relocate(const Entries& entries, std::uint32_t from, std::uint32_t to) noexcept {
     ((entries[to].mark & in_main) != 0 ? main_ : small_).relocate(entries, from, to);
   }
-  // About what the main queue has.
-  void reserve(std::size_t count) { left_.reserve(count - count / 8); }
+  void reserve(std::size_t count) { left_.reserve(remembered(count)); }
+  bool shrink(std::size_t count) { return left_.shrink(remembered(count)); }
   std::size_t memory_bytes() const noexcept { return left_.memory_bytes(); }
+  static constexpr std::size_t least_bytes(std::size_t count) noexcept {
+    return detail::ghost_set::least_bytes(remembered(count));
+  }
 
  private:
   static constexpr std::uint8_t turns = 3, in_main = 4;
+
+  /// About as many as the main queue has.
+  static constexpr std::size_t remembered(std::size_t count) noexcept { return count - count / 8; }
 
   template <class Entries>
   void add_to_small(const Entries& entries, std::uint32_t slot) noexcept {

@@ -72,6 +72,13 @@
 #define ALIDADE_HAS_CNTVCT 0
 #endif
 
+// Whether a product of two 64-bit integers is an instruction or two. In WebAssembly it is a call.
+#if defined(__SIZEOF_INT128__) && !defined(__wasm__)
+#define ALIDADE_HAS_INT128 1
+#else
+#define ALIDADE_HAS_INT128 0
+#endif
+
 // An empty instruction on a value keeps it as it is, in a register: compilers may not fuse the product that it is with a sum
 // into one operation of one rounding, nor load it again for each use. `SIMD` takes a vector register, `SCALAR` a float or
 // double variable.

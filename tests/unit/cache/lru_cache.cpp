@@ -491,6 +491,43 @@ TEST_CASE("a small budget that was full of small entries has room for a large on
   CHECK(cache.bytes() <= 1'000'000);
 }
 
+TEST_CASE_TEMPLATE("what fits in an empty cache fits in a full one, and nothing goes for what does not",
+                   Policy, cache_policies::lru, cache_policies::s3_fifo) {
+  constexpr std::size_t budget = 300'000;
+  for (const auto time_to_live : {0s, 3600s}) {
+    const auto filled = [&](int count, std::size_t size, auto&& check) {
+      lru_cache<int, std::vector<char>, std::hash<int>, std::equal_to<int>, heap_bytes, Policy> cache(
+          {.max_bytes = budget, .time_to_live = time_to_live});
+      for (int i = 0; i < count; ++i) cache.put(i, {});
+      const std::size_t entries = cache.size(), bytes = cache.bytes();
+      std::error_code ec;
+      const int key = count % 2 == 0
+                          ? -1
+                          : count - 1;  // a new one, or that of the last entry, which is in the last chunk
+      cache.put(key, std::vector<char>(size), ec);
+      check(cache, ec, key);
+      if (ec) CHECK(cache.size() == entries);
+      if (ec) CHECK(cache.bytes() == bytes);
+      return !ec;
+    };
+    std::size_t most = 0;
+    for (std::size_t step = budget; step > 0; step /= 2) {
+      while (filled(0, most + step, [](auto&, auto, int) {})) most += step;
+    }
+    CAPTURE(most);
+    CHECK(most > budget * 9 / 10);
+    for (const int count : {2'000, 2'001, 20'000, 20'001}) {
+      CAPTURE(count);
+      filled(count, most, [&](auto& cache, std::error_code ec, int key) {
+        CHECK(!ec);
+        CHECK(cache.peek(key)->size() == most);
+        CHECK(cache.bytes() <= budget);
+      });
+      filled(count, most + 1, [](auto&, std::error_code ec, int) { CHECK(ec == errc::budget_exceeded); });
+    }
+  }
+}
+
 TEST_CASE_TEMPLATE("policies keep their order on every architecture", Policy, cache_policies::lru,
                    cache_policies::s3_fifo) {
   weighed<Policy> cache(only_weights(5000));

@@ -4,6 +4,7 @@
 #include <bit>
 #include <cstddef>
 #include <cstdint>
+#include <iterator>
 #include <limits>
 #include <memory>
 #include <type_traits>
@@ -19,10 +20,14 @@ namespace detail {
 
 inline constexpr std::uint32_t no_slot = std::numeric_limits<std::uint32_t>::max();
 
-/// What a cache keeps of an entry beside its key and value: 24 bytes.
-struct entry_header {
-  std::uint32_t previous = no_slot;  ///< neighbours in the list of its policy
+/// An entry's neighbours in the list of its policy.
+struct slot_link {
+  std::uint32_t previous = no_slot;
   std::uint32_t next = no_slot;
+};
+
+/// What a cache keeps of an entry beside its key, value and links.
+struct entry_header {
   std::uint32_t hash = 0;
   std::uint32_t weight = 0;  ///< what the weigher said
   std::uint32_t pins = 0;
@@ -32,7 +37,8 @@ struct entry_header {
 };
 
 /// Slots for entries in chunks of equal size, which never move, so that pointers to values stay good; a list of the chunks
-/// with free slots; the last chunk is given back when its entries find room elsewhere.
+/// with free slots; the last chunk is given back when its entries find room elsewhere. Links lie apart, eight to a cache line:
+/// a hit under LRU writes those of four entries.
 template <class Key, class Value>
 class entry_storage {
  public:
@@ -53,27 +59,30 @@ class entry_storage {
   entry_storage(const entry_storage&) = delete;
   entry_storage& operator=(const entry_storage&) = delete;
 
-  entry& operator[](std::uint32_t slot) noexcept {
-    return chunks_[slot / chunk_slots].entries()[slot % chunk_slots];
-  }
+  entry& operator[](std::uint32_t slot) noexcept { return entries_[slot / chunk_slots][slot % chunk_slots]; }
   const entry& operator[](std::uint32_t slot) const noexcept {
-    return chunks_[slot / chunk_slots].entries()[slot % chunk_slots];
+    return entries_[slot / chunk_slots][slot % chunk_slots];
   }
+  slot_link& link(std::uint32_t slot) noexcept { return links_[slot]; }
 
   std::size_t memory_bytes() const noexcept {
-    return chunks_.size() * chunk_bytes + chunks_.capacity() * sizeof(chunk);
+    return chunks_.size() * chunk_bytes + chunks_.capacity() * bytes_beside_chunk;
   }
   /// What the next slot takes from the system.
   std::size_t next_slot_bytes() const noexcept {
     if (with_free_ != no_slot) return 0;
-    return chunk_bytes + (chunks_.size() == chunks_.capacity() ? more_chunks() * sizeof(chunk) : 0);
+    const std::size_t more = chunks_.size() == chunks_.capacity() ? grown() - chunks_.capacity() : 0;
+    return chunk_bytes + more * bytes_beside_chunk;
+  }
+  /// The least that `count` entries take.
+  static constexpr std::size_t least_bytes(std::size_t count) noexcept {
+    return (count + chunk_slots - 1) / chunk_slots * (chunk_bytes + bytes_beside_chunk);
   }
 
-  std::size_t free_slots() const noexcept { return chunks_.size() * chunk_slots - used_; }
+  std::size_t slots() const noexcept { return chunks_.size() * chunk_slots; }
+  std::size_t free_slots() const noexcept { return slots() - used_; }
   /// Slots there are when there is one more entry.
-  std::size_t slots_with_next() const noexcept {
-    return (chunks_.size() + (with_free_ == no_slot ? 1 : 0)) * chunk_slots;
-  }
+  std::size_t slots_with_next() const noexcept { return slots() + (with_free_ == no_slot ? chunk_slots : 0); }
 
   /// Constructs an entry in a free slot. Strong guarantee.
   template <class K, class V>
@@ -106,7 +115,15 @@ class entry_storage {
       return false;
     }
     chunks_.pop_back();
+    entries_.pop_back();
     return true;
+  }
+
+  /// Gives back what there is for links and chunks that have gone. Whether that was anything. Strong guarantee.
+  bool shrink() {
+    const std::size_t before = chunks_.capacity();
+    if (before != chunks_.size()) reserve(chunks_.size());
+    return chunks_.capacity() < before;
   }
 
  private:
@@ -123,16 +140,39 @@ class entry_storage {
     }
   };
 
-  std::size_t more_chunks() const noexcept { return std::max<std::size_t>(8, chunks_.size() / 4); }
+  static constexpr std::size_t bytes_beside_chunk =
+      sizeof(chunk) + sizeof(entry*) + chunk_slots * sizeof(slot_link);
+
+  /// For how many chunks there is room when there is for one more than there are.
+  std::size_t grown() const noexcept { return chunks_.size() + chunks_.size() / 8 + 1; }
+
+  /// Makes exactly this much room beside the chunks.
+  void reserve(std::size_t chunks) {
+    const std::size_t here = slots();
+    std::vector<chunk> all;
+    std::vector<entry*> firsts;
+    std::vector<slot_link> links;
+    all.reserve(chunks);
+    firsts.reserve(chunks);
+    links.reserve(chunks * chunk_slots);
+    std::move(chunks_.begin(), chunks_.end(), std::back_inserter(all));
+    firsts.assign(entries_.begin(), entries_.end());
+    links.assign(links_.begin(), links_.begin() + static_cast<std::ptrdiff_t>(here));
+    links.resize(chunks * chunk_slots);
+    chunks_ = std::move(all);
+    entries_ = std::move(firsts);
+    links_ = std::move(links);
+  }
 
   void add_chunk() {
-    if (chunks_.size() == chunks_.capacity()) chunks_.reserve(chunks_.size() + more_chunks());
-    chunk fresh;
-    fresh.memory = aligned_bytes(chunk_bytes);
+    aligned_bytes memory(chunk_bytes);
+    if (chunks_.size() == chunks_.capacity()) reserve(grown());
+    entries_.push_back(reinterpret_cast<entry*>(memory.data()));
+    chunk& fresh = chunks_.emplace_back();
+    fresh.memory = std::move(memory);
     for (std::uint32_t i = 0; i < chunk_slots; ++i)
       std::construct_at(fresh.link(i), i + 1 == chunk_slots ? no_slot : i + 1);
     fresh.free = 0;
-    chunks_.push_back(std::move(fresh));
     link_front(static_cast<std::uint32_t>(chunks_.size() - 1));
   }
 
@@ -189,7 +229,9 @@ class entry_storage {
         chunks_[last].free = place;
         --chunks_[last].used;
         --used_;
-        relocate(last * chunk_slots + place, which * chunk_slots + to);
+        const std::uint32_t old = last * chunk_slots + place, fresh = which * chunk_slots + to;
+        links_[fresh] = links_[old];
+        relocate(old, fresh);
       }
       return true;
     }
@@ -208,6 +250,8 @@ class entry_storage {
   }
 
   std::vector<chunk> chunks_;
+  std::vector<entry*> entries_;   // the first of each chunk: read for each look-up, and small
+  std::vector<slot_link> links_;  // by slot; for as many chunks as there is room for
   std::uint32_t with_free_ = no_slot;
   std::size_t used_ = 0;
 };

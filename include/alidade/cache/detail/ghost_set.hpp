@@ -20,15 +20,18 @@ class ghost_set {
 
   /// Makes room for about `count` hashes.
   void reserve(std::size_t count) {
-    const std::size_t wanted = (count + per_bucket - 1) / per_bucket;
-    if (wanted <= buckets_.size()) return;
-    std::vector<bucket> larger(std::max(wanted, buckets_.size() + buckets_.size() / 4));
-    std::swap(larger, buckets_);
-    for (const bucket& b : larger) {
-      for (const ghost& g : b.ghosts) {
-        if (g.added != never) place(g);
-      }
-    }
+    const std::size_t wanted = buckets_for(count);
+    if (wanted > buckets_.size()) move_to(std::max(wanted, buckets_.size() + buckets_.size() / 4));
+  }
+  /// Gives back what there is beyond room for `count`, 1 at least. Whether that was anything. Strong guarantee.
+  bool shrink(std::size_t count) {
+    const std::size_t wanted = std::max<std::size_t>(1, buckets_for(count));
+    if (wanted >= buckets_.size()) return false;
+    move_to(wanted);
+    return true;
+  }
+  static constexpr std::size_t least_bytes(std::size_t count) noexcept {
+    return buckets_for(count) * sizeof(bucket);
   }
 
   void add(std::uint32_t hash) noexcept {
@@ -59,6 +62,19 @@ class ghost_set {
   struct bucket {
     ghost ghosts[per_bucket];
   };
+
+  static constexpr std::size_t buckets_for(std::size_t count) noexcept {
+    return (count + per_bucket - 1) / per_bucket;
+  }
+  void move_to(std::size_t buckets) {
+    std::vector<bucket> fresh(buckets);
+    std::swap(fresh, buckets_);
+    for (const bucket& b : fresh) {
+      for (const ghost& g : b.ghosts) {
+        if (g.added != never) place(g);
+      }
+    }
+  }
 
   std::uint32_t age(const ghost& g) const noexcept { return clock_ - g.added; }
   bucket& home(std::uint32_t hash) noexcept {

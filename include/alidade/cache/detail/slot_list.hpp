@@ -9,25 +9,23 @@ namespace alidade {
 inline namespace ALIDADE_ABI_NAMESPACE {
 namespace detail {
 
-/// A list through the entries' own links, by slots. `Entries` gives an entry_header& for a slot.
+/// A list of slots through their links. `Entries` has link(slot), a slot_link&.
 class slot_list {
  public:
   std::uint32_t back() const noexcept { return back_; }
 
   template <class Entries>
   void push_front(const Entries& entries, std::uint32_t slot) noexcept {
-    entry_header& e = entries[slot];
-    e.previous = no_slot;
-    e.next = front_;
-    (front_ == no_slot ? back_ : entries[front_].previous) = slot;
+    entries.link(slot) = {no_slot, front_};
+    (front_ == no_slot ? back_ : entries.link(front_).previous) = slot;
     front_ = slot;
   }
 
   template <class Entries>
   void remove(const Entries& entries, std::uint32_t slot) noexcept {
-    const entry_header& e = entries[slot];
-    (e.previous == no_slot ? front_ : entries[e.previous].next) = e.next;
-    (e.next == no_slot ? back_ : entries[e.next].previous) = e.previous;
+    const slot_link at = entries.link(slot);
+    (at.previous == no_slot ? front_ : entries.link(at.previous).next) = at.next;
+    (at.next == no_slot ? back_ : entries.link(at.next).previous) = at.previous;
   }
 
   template <class Entries>
@@ -37,14 +35,12 @@ class slot_list {
     push_front(entries, slot);
   }
 
-  /// The entry of slot `from`, with its links, is now at slot `to`.
+  /// What was in slot `from` is now in slot `to`, and so are its links.
   template <class Entries>
   void relocate(const Entries& entries, std::uint32_t from, std::uint32_t to) noexcept {
-    const entry_header& e = entries[to];
-    if (front_ == from) front_ = to;
-    if (back_ == from) back_ = to;
-    if (e.previous != no_slot) entries[e.previous].next = to;
-    if (e.next != no_slot) entries[e.next].previous = to;
+    const slot_link at = entries.link(to);
+    (front_ == from ? front_ : entries.link(at.previous).next) = to;
+    (back_ == from ? back_ : entries.link(at.next).previous) = to;
   }
 
  private:

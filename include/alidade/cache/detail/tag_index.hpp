@@ -29,6 +29,9 @@ class tag_index {
 
   std::size_t size() const noexcept { return size_; }
   std::size_t memory_bytes() const noexcept { return memory_.size(); }
+  static constexpr std::size_t least_bytes(std::size_t count) noexcept {
+    return groups_for(count) * sizeof(group);
+  }
   bool full() const noexcept { return size_ == capacity_of(groups_); }
 
   /// What one entry more takes from the system.
