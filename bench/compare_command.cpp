@@ -56,7 +56,7 @@ using runs = std::vector<std::vector<double>>;
 std::string key_of(const json& row) {
   std::string key;
   for (const char* field : {"kind", "name", "kernel", "library", "dataset", "metric", "type", "n", "queries",
-                            "dim", "k", "size", "columns", "level", "form"}) {
+                            "dim", "k", "pool", "pattern", "size", "columns", "level", "form"}) {
     const auto found = row.find(field);
     if (found == row.end()) continue;
     if (!key.empty()) key += ' ';

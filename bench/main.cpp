@@ -48,12 +48,16 @@ CLI::Option* add_choice(CLI::App& app, const std::string& name, Choice& value,
   return app.add_option(name, value, help)->transform(CLI::CheckedTransformer(names))->type_name(listed);
 }
 
-void add_source(CLI::App& app, source_options& source) {
+void add_base(CLI::App& app, source_options& source) {
   app.add_option("--base", source.base, "base vectors: .fvecs .bvecs .ivecs .fbin .u8bin .npy");
   app.add_option("--limit", source.limit, "use the first N base vectors only (the truth is then computed)");
   app.add_option("--synthetic", source.synthetic, "generate N vectors of dimension D instead: N,D")
       ->delimiter(',')
       ->expected(2);
+}
+
+void add_source(CLI::App& app, source_options& source) {
+  add_base(app, source);
   add_choice(app, "--metric", source.distance, metrics, "distance");
   add_choice(app, "--type", source.type, elements, "element type of our index");
 }
@@ -175,6 +179,7 @@ int run_program(int argc, char** argv) {
   pool_command pool;
   CLI::App* const pool_app =
       app.add_subcommand("pool", "memory pools against malloc and the standard library's pools");
+  add_base(*pool_app, pool.source);
   pool_app->add_option("--size", pool.sizes, "bytes of a block")->delimiter(',')->capture_default_str();
   pool_app->add_option("--threads", pool.threads, "threads that use one pool at once")->capture_default_str();
   pool_app->add_flag("--glibc-trims", pool.glibc_trims, "let glibc return the top of its heap as it likes");

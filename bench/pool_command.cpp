@@ -3,7 +3,9 @@
 #include "contest.hpp"
 #include "failure.hpp"
 #include "json_lines.hpp"
+#include "malloc_resource.hpp"
 #include "parallel.hpp"
+#include "pool_trace.hpp"
 
 #include <alidade/memory/memory_pool.hpp>
 #include <alidade/memory/memory_pool_synchronized.hpp>
@@ -39,16 +41,6 @@ struct plain_malloc {
 
   void* (*get)(std::size_t) = opaque_malloc;
   void (*put)(void*) = opaque_free;
-};
-
-/// Of all pools, ours and the standard library's; operator new counts in this program.
-class malloc_resource final : public alidade::memory_resource {
-  void* do_allocate(std::size_t size, std::size_t alignment) override {
-    return std::aligned_alloc(std::max(alignment, sizeof(void*)),
-                              (size + alignment - 1) / alignment * alignment);
-  }
-  void do_deallocate(void* block, std::size_t, std::size_t) override { std::free(block); }
-  bool do_is_equal(const memory_resource& other) const noexcept override { return this == &other; }
 };
 
 /// Does nothing, and so costs what two virtual calls do.
@@ -254,6 +246,7 @@ void measure(pattern what, std::size_t size, const pool_command& command, json_f
   json row{{"kind", "pool"}, {"pool", kind}, {"pattern", name_of(what)}, {"size", size}};
   if (what == pattern::threads) row["threads"] = threads;
   row["ns"] = time(ours);
+  row["ns_rounds"] = timed.rounds(ours, ns);
   row["pmr_ns"] = time(ours_virtual);
   row["calls_ns"] = time(calls);
   row["malloc_ns"] = time(libc);
@@ -309,6 +302,7 @@ int run(const pool_command& command) {
   measure_all<alidade::memory_pool>(command, to);
   print_header("synchronized_memory_pool; std: synchronized_pool_resource");
   measure_all<alidade::synchronized_memory_pool>(command, to);
+  measure_trace(command, to);
   if (file) file->finish();
   return 0;
 }

@@ -19,12 +19,10 @@ void check(bool ok, const char* what) {
   }
 }
 
-}  // namespace
-
-int main() {
+void check_index(alidade::memory_resource* memory) {
   constexpr std::size_t dimension = 16;
   std::error_code error;
-  alidade::hnsw_index<float> index(dimension, {.M = 8, .ef_construction = 40}, {}, error);
+  alidade::hnsw_index<float> index(dimension, {.M = 8, .ef_construction = 40, .memory = memory}, {}, error);
   check(!error, "an index with valid options");
 
   std::error_code refused;
@@ -58,7 +56,62 @@ int main() {
   index.search(broken, {.k = out.size(), .ef = 64}, out, error);
   check(error == make_error_code(alidade::errc::not_finite), "a NaN in a query");
   check(index.size() == rows, "errors leave the index as it was");
+}
 
+void check_pool() {
+  std::error_code error;
+  alidade::memory_pool pool({.byte_limit = 1'000'000}, alidade::new_delete_resource(), error);
+  check(!error, "a pool with valid options");
+  alidade::synchronized_memory_pool closed({.byte_limit = 0}, alidade::new_delete_resource(), error);
+  check(error == make_error_code(alidade::errc::invalid_option), "a limit of 0 is an invalid option");
+  check(closed.allocate(8, 8, error) == nullptr, "of which nothing can be had");
+  check(error == make_error_code(alidade::errc::budget_exceeded), "which is an error");
+
+  void* const block = pool.allocate(700'000, 64, error);
+  check(!error && block != nullptr, "a block");
+  check(pool.allocate(700'000, 64, error) == nullptr, "no room for another");
+  check(error == make_error_code(alidade::errc::budget_exceeded), "which is an error");
+  pool.deallocate(block, 700'000, 64);
+  check(pool.trim() >= 700'000 && pool.reserved_bytes() == 0, "all goes back");
+
+  check_index(&pool);
+  check(pool.stats().used_bytes == 0 && pool.stats().hit_rate() > 0, "an index gives all back to its pool");
+}
+
+void check_monitor_and_cache() {
+  std::error_code error;
+  const alidade::manual_memory_source no_limit(0, error);
+  check(error == make_error_code(alidade::errc::invalid_option), "a limit of 0 is an invalid option");
+  using monitor_type = alidade::memory_monitor<alidade::manual_memory_source>;
+  const monitor_type bad(alidade::manual_memory_source(), {.capacity = 0}, error);
+  check(error == make_error_code(alidade::errc::invalid_option), "a ring of nothing is an invalid option");
+  monitor_type monitor(alidade::manual_memory_source(), {.capacity = 4}, error);
+  check(!error, "a monitor with valid options");
+  monitor.source().set_usage(std::numeric_limits<double>::quiet_NaN(), error);
+  check(error == make_error_code(alidade::errc::not_finite), "a NaN is no usage");
+  monitor.source().set_usage(0.96, error);
+  check(monitor.sample(error) >= 0.95 && !error, "a sample");
+  alidade::memory_monitor<alidade::no_memory_source> blind;
+  blind.sample(error);
+  check(error == std::errc::function_not_supported, "a source that cannot say");
+
+  alidade::lru_cache<int, std::vector<char>> cache({.max_bytes = 100'000});
+  for (int key = 0; key < 50; ++key) {
+    cache.put(key, std::vector<char>(1000, 'a'), error);
+    check(!error, "a value that fits");
+  }
+  cache.put(99, std::vector<char>(200'000), error);
+  check(error == make_error_code(alidade::errc::budget_exceeded), "a value larger than the budget");
+  check(cache.size() == 50 && cache.get(49) != nullptr && cache.get(99) == nullptr, "evicts nothing");
+  check(cache.relieve(monitor).finished && cache.size() <= 26, "half goes under critical pressure");
+}
+
+}  // namespace
+
+int main() {
+  check_index(nullptr);
+  check_pool();
+  check_monitor_and_cache();
   std::printf("%s on %s\n", failures == 0 ? "passed" : "FAILED", alidade::arch_name());
   return failures == 0 ? 0 : 1;
 }

@@ -6,6 +6,8 @@
 #include <alidade/distance/metric.hpp>
 #include <alidade/index/detail/graph_builder.hpp>
 #include <alidade/index/detail/hnsw_graph.hpp>
+#include <alidade/index/detail/link_journal.hpp>
+#include <alidade/index/detail/search_scratch.hpp>
 #include <alidade/index/detail/vector_set.hpp>
 
 #include "../support.hpp"
@@ -29,13 +31,17 @@ struct built_graph {
       const std::size_t last = data.rows * (piece + 1) / pieces;
       vectors.append(std::span(data.keys).subspan(linked, last - linked), data.view(linked, last - linked),
                      {}, ec);
+      detail::link_journal journal(graph, nullptr);
+      journal.begin(last - linked, 2);
       graph.reserve(last, 3 * (last - linked));
       for (std::size_t slot = linked; slot < last; ++slot)
         graph.append(r.below(8) != 0 ? 0 : r.below(8) != 0 ? 1 : 3);
-      detail::graph_builder<float, metrics::l2_squared> builder(vectors.view(), vectors.view(), graph,
-                                                                options, 2);
+      using graph_builder = detail::graph_builder<float, metrics::l2_squared>;
+      detail::scratch_pool<graph_builder::scratch_type> scratches(nullptr);
+      graph_builder builder(vectors.view(), vectors.view(), graph, journal, scratches, options, 2);
       builder.link_from(linked);
       builder.repair();
+      linked = last;
     }
   }
 };

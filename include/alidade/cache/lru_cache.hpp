@@ -6,13 +6,13 @@
 #include <cstddef>
 #include <cstdint>
 #include <functional>
-#include <limits>
 #include <system_error>
 #include <type_traits>
 #include <utility>
-#include <vector>
 
+#include <alidade/cache/cache_pin.hpp>
 #include <alidade/cache/detail/entry_storage.hpp>
+#include <alidade/cache/detail/expiry_times.hpp>
 #include <alidade/cache/detail/tag_index.hpp>
 #include <alidade/cache/options.hpp>
 #include <alidade/cache/policies.hpp>
@@ -55,40 +55,19 @@ class lru_cache {
  public:
   using callback = std::function<void(const Key&, const Value&, eviction_cause)>;
 
-  /// Keeps an entry alive, wherever the cache may be with it, and out of reach of eviction; when it is let go the entry is the
-  /// most recent. The cache must outlive it.
-  class pin {
-   public:
-    pin() noexcept = default;
-    pin(pin&& other) noexcept : cache_(std::exchange(other.cache_, nullptr)), slot_(other.slot_) {}
-    pin& operator=(pin&& other) noexcept {
-      if (this != &other) {
-        release();
-        cache_ = std::exchange(other.cache_, nullptr);
-        slot_ = other.slot_;
-      }
-      return *this;
-    }
-    ~pin() { release(); }
-
-    explicit operator bool() const noexcept { return cache_ != nullptr; }
-    const Value& operator*() const noexcept { return cache_->entries_[slot_].value; }
-    const Value* operator->() const noexcept { return &**this; }
-    void release() noexcept {
-      if (cache_ != nullptr) std::exchange(cache_, nullptr)->let_go(slot_);
-    }
-
-   private:
-    friend lru_cache;
-    pin(lru_cache& cache, std::uint32_t slot) noexcept : cache_(&cache), slot_(slot) { cache.hold(slot); }
-    lru_cache* cache_ = nullptr;
-    std::uint32_t slot_ = 0;
-  };
+  using pin = cache_pin<lru_cache, Value>;
 
   /// Throws alidade::error, errc::invalid_option.
   explicit lru_cache(const cache_options& options = {}, Hash hash = {}, KeyEqual equal = {},
                      Weigher weigher = {})
-      : options_(options), hash_(std::move(hash)), equal_(std::move(equal)), weigher_(std::move(weigher)) {
+      : options_(options),
+        hash_(std::move(hash)),
+        equal_(std::move(equal)),
+        weigher_(std::move(weigher)),
+        entries_(options.memory),
+        index_(options.memory),
+        policy_(options.memory),
+        times_(options.memory) {
     if (options_.max_entries == 0 || options_.max_entries > cache_options::any_number ||
         options_.max_bytes == 0 || options_.time_to_live < options_.time_to_live.zero() ||
         options_.now == nullptr)
@@ -245,6 +224,7 @@ class lru_cache {
   }
 
  private:
+  friend pin;
   static constexpr std::size_t step_entries = 512, step_chunks = 2;
 
   /// What a policy sees.
@@ -280,22 +260,28 @@ class lru_cache {
       ++statistics_.misses;
       return no_slot;
     }
-    if (is_over(slot)) return miss_expired(slot);
-    ++statistics_.hits;
-    if (entries_[slot].pins == 0) policy_.hit(view(), slot);
+    if (entries_[slot].expires) return ask_for_expiring(slot);
+    hit(slot);
     return slot;
   }
-  ALIDADE_NOINLINE std::uint32_t miss_expired(std::uint32_t slot) {
+  ALIDADE_NOINLINE std::uint32_t ask_for_expiring(std::uint32_t slot) {
+    if (!is_over(slot)) {
+      hit(slot);
+      return slot;
+    }
     ++statistics_.misses;
     take_out(slot, eviction_cause::expired);
     return no_slot;
   }
+  void hit(std::uint32_t slot) {
+    ++statistics_.hits;
+    if (entries_[slot].pins == 0) policy_.hit(view(), slot);
+  }
   std::int64_t now() const { return options_.now().time_since_epoch() / std::chrono::nanoseconds(1); }
-  bool is_over(std::uint32_t slot) const { return entries_[slot].expires && times_[slot] <= now(); }
+  bool is_over(std::uint32_t slot) const { return entries_[slot].expires && times_.is_over(slot, now()); }
 
   std::size_t overhead_bytes() const noexcept {
-    return entries_.memory_bytes() + index_.memory_bytes() + policy_.memory_bytes() +
-           times_.capacity() * sizeof(std::int64_t);
+    return entries_.memory_bytes() + index_.memory_bytes() + policy_.memory_bytes() + times_.memory_bytes();
   }
   /// Whether an entry that owns `weight` bytes could be in beside what is pinned.
   bool may_fit(std::size_t weight, bool expires) const noexcept {
@@ -331,24 +317,12 @@ class lru_cache {
     if (drop_chunk()) return true;
     bool shrunk = entries_.shrink();
     shrunk |= policy_.shrink(size() + 1);
-    if (times_.capacity() > entries_.slots_with_next()) {
-      const std::size_t before = times_.capacity();
-      set_times(entries_.slots_with_next());
-      shrunk |= times_.capacity() < before;
-    }
+    shrunk |= times_.shrink(entries_.slots_with_next());
     if (index_.groups() > detail::tag_index::groups_for(size() + 1)) {
-      rebuild(detail::tag_index(size() + 1));
+      rebuild(index_.shrunk(size() + 1));
       shrunk = true;
     }
     return shrunk;
-  }
-  /// Makes exactly this much room for times.
-  void set_times(std::size_t slots) {
-    std::vector<std::int64_t> all;
-    all.reserve(slots);
-    all.assign(times_.begin(), times_.begin() + static_cast<std::ptrdiff_t>(std::min(times_.size(), slots)));
-    all.resize(slots);
-    times_ = std::move(all);
   }
 
   /// The slot of the entry that is put in, or none and an error.
@@ -370,8 +344,7 @@ class lru_cache {
       const std::uint32_t found = find(key, hash);
       pin replaced = found == no_slot ? pin() : pin(*this, found);
       policy_.reserve(size() + 1);
-      if (expires && times_.size() < entries_.slots_with_next())
-        set_times(entries_.slots_with_next() + entries_.slots() / 8);
+      if (expires) times_.reserve(entries_.slots_with_next());
       if (!make_room(key, hash, weight, found)) {
         if (found == no_slot || entries_[found].pins != 1) {
           ec = errc::budget_exceeded;
@@ -390,7 +363,7 @@ class lru_cache {
       e.weight = static_cast<std::uint32_t>(weight);
       if (expires) {
         e.expires = true;
-        times_[slot] = later(now(), time_to_live.count());
+        times_.set(slot, now(), time_to_live);
       }
       weights_ += weight;
       cost_ += view().cost(slot);
@@ -408,10 +381,6 @@ class lru_cache {
       statistics_.peak_bytes = std::max(statistics_.peak_bytes, bytes());
       return slot;
     }
-  }
-  static std::int64_t later(std::int64_t time, std::int64_t by) noexcept {
-    constexpr std::int64_t last = std::numeric_limits<std::int64_t>::max();
-    return by > last - time ? last : time + by;
   }
 
   /// What the entry that went cost; 0 when there was none to go.
@@ -452,6 +421,7 @@ class lru_cache {
     if (callback_) callback_(e.key, e.value, cause);
   }
 
+  const Value& value_of(std::uint32_t slot) const noexcept { return entries_[slot].value; }
   void hold(std::uint32_t slot) noexcept {
     entry& e = entries_[slot];
     if (e.pins++ != 0) return;
@@ -477,7 +447,7 @@ class lru_cache {
     return entries_.drop_last_chunk([&](std::uint32_t from, std::uint32_t to) {
       index_.relocate(entries[to].hash, from, to);
       policy_.relocate(entries, from, to);
-      if (entries[to].expires) times_[to] = times_[from];
+      if (entries[to].expires) times_.relocate(from, to);
     });
   }
   /// Two chunks' worth of free slots stay, so that a cache that is full does not give and take.
@@ -495,7 +465,7 @@ class lru_cache {
   storage entries_;
   detail::tag_index index_;
   Policy policy_;
-  std::vector<std::int64_t> times_;  // of entries that expire, by slot, in nanoseconds of the clock
+  detail::expiry_times times_;
   callback callback_;
   cache_statistics statistics_;
   std::uint64_t cost_ = 0;   // of all that is in, as the policy sees it

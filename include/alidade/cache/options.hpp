@@ -10,6 +10,7 @@
 #include <vector>
 
 #include <alidade/config/namespace.hpp>
+#include <alidade/memory/memory_resource.hpp>
 
 namespace alidade {
 inline namespace ALIDADE_ABI_NAMESPACE {
@@ -31,6 +32,9 @@ struct cache_options {
   std::size_t max_entries = any_number;      ///< 1 .. any_number
   bool count_overhead = true;                ///< false: only what the weigher says counts against max_bytes
   std::chrono::nanoseconds time_to_live{0};  ///< of entries put without one of their own; 0: for ever
+  /// Where memory for entries and index comes from, say a memory_pool; null: operator new. It must outlive the cache. What keys
+  /// and values own is theirs.
+  memory_resource* memory = nullptr;
   /// The clock of times to live; not null.
   std::chrono::steady_clock::time_point (*now)() = [] { return std::chrono::steady_clock::now(); };
 };

@@ -6,10 +6,12 @@
 #include <alidade/cache/detail/ghost_set.hpp>
 #include <alidade/cache/detail/slot_list.hpp>
 #include <alidade/config/namespace.hpp>
+#include <alidade/memory/memory_resource.hpp>
 
 /// In which order entries leave a cache. A policy keeps slots in lists: `entries.link(slot)`, a detail::slot_link&, is its own,
 /// and so is the `mark` of `entries[slot]`, a detail::entry_header&; `entries.cost(slot)` is what one takes of the budget, 1 or more.
 ///
+/// - It is constructed with a memory_resource*, where what it needs comes from, or null.
 /// - `insert(entries, slot)`: an entry came in; `hit(entries, slot)`: it was asked for, in a way that promotes;
 /// - `victim(entries)`: the slot of the entry to go next, `detail::no_slot` when there is none; `evict(entries, slot)`: it goes;
 /// - `remove(entries, slot)`: an entry leaves for another reason, or until it is no longer pinned; `restore(entries, slot)`: it comes
@@ -24,6 +26,8 @@ namespace cache_policies {
 /// The least recently used goes first, exactly.
 class lru {
  public:
+  explicit lru(memory_resource*) noexcept {}
+
   template <class Entries>
   void insert(const Entries& entries, std::uint32_t slot) noexcept {
     recent_.push_front(entries, slot);
@@ -68,6 +72,8 @@ class lru {
 /// One hit in the small queue is enough, where the paper wants two: see bench/NOTES.md.
 class s3_fifo {
  public:
+  explicit s3_fifo(memory_resource* memory) noexcept : left_(memory) {}
+
   template <class Entries>
   void insert(const Entries& entries, std::uint32_t slot) noexcept {
     if (left_.take(entries[slot].hash, main_count_)) {
@@ -137,8 +143,8 @@ class s3_fifo {
  private:
   static constexpr std::uint8_t turns = 3, in_main = 4;
 
-  /// About as many as the main queue has.
-  static constexpr std::size_t remembered(std::size_t count) noexcept { return count - count / 8; }
+  /// Of what the main queue has, nine tenths.
+  static constexpr std::size_t remembered(std::size_t count) noexcept { return count - count / 5; }
 
   template <class Entries>
   void add_to_small(const Entries& entries, std::uint32_t slot) noexcept {

@@ -18,6 +18,9 @@
 #include <alidade/index/detail/vector_set.hpp>
 #include <alidade/index/neighbor.hpp>
 #include <alidade/index/options.hpp>
+#include <alidade/memory/aligned.hpp>
+#include <alidade/memory/memory_pool_options.hpp>
+#include <alidade/memory/memory_resource.hpp>
 
 namespace alidade {
 inline namespace ALIDADE_ABI_NAMESPACE {
@@ -26,7 +29,8 @@ inline namespace ALIDADE_ABI_NAMESPACE {
 /// vectors, and the truth that approximate ones are judged by.
 ///
 /// Vectors and keys are checked on the way in: a wrong dimension, NaN or infinity, a norm of zero under the cosine
-/// metric, or a key in use are errors that name the row, and leave the index as it was.
+/// metric, or a key in use are errors that name the row, and leave the index as it was. So does memory that runs out, as in
+/// hnsw_index.
 ///
 /// Searches may run from several threads at once; adding must not overlap with anything else.
 template <class T, metric<T> Metric = metrics::l2_squared>
@@ -40,11 +44,16 @@ class flat_index {
 
   /// For vectors of `dimension` components, 1..1,048,576 or up to the metric's own limit, else errc::invalid_option.
   explicit flat_index(std::size_t dimension, Metric metric = {})
-      : vectors_(vectors::valid_dimension(dimension) ? dimension : 1, std::move(metric)) {
+      : flat_index(dimension, flat_options{}, std::move(metric)) {}
+  flat_index(std::size_t dimension, Metric metric, std::error_code& ec)
+      : flat_index(dimension, flat_options{}, std::move(metric), ec) {}
+
+  flat_index(std::size_t dimension, const flat_options& options, Metric metric = {})
+      : flat_index(unchecked{}, dimension, options, std::move(metric)) {
     if (!vectors::valid_dimension(dimension)) detail::throw_error(errc::invalid_option);
   }
-  flat_index(std::size_t dimension, Metric metric, std::error_code& ec)
-      : vectors_(vectors::valid_dimension(dimension) ? dimension : 1, std::move(metric)) {
+  flat_index(std::size_t dimension, const flat_options& options, Metric metric, std::error_code& ec)
+      : flat_index(unchecked{}, dimension, options, std::move(metric)) {
     ec = vectors::valid_dimension(dimension) ? std::error_code{} : make_error_code(errc::invalid_option);
   }
 
@@ -52,7 +61,12 @@ class flat_index {
   bool empty() const noexcept { return size() == 0; }
   std::size_t dimension() const noexcept { return vectors_.dimension(); }
   bool contains(std::uint64_t key) const noexcept { return vectors_.contains(key); }
+  const flat_options& options() const noexcept { return options_; }
+
+  /// All bytes that the index holds, itself included; all but itself are of options().memory.
   std::size_t memory_bytes() const noexcept { return sizeof(*this) + vectors_.memory_bytes(); }
+
+  /// Makes room for `rows` vectors in all.
   void reserve(std::size_t rows) { vectors_.reserve(rows); }
 
   void add(std::uint64_t key, std::span<const T> vector) {
@@ -65,11 +79,11 @@ class flat_index {
   /// Adds all rows, or none when one is refused: then the error names it, or it is returned instead of how many.
   void add(std::span<const std::uint64_t> keys, matrix_view<T> rows) {
     std::error_code ec;
-    const std::size_t row = add(keys, rows, ec);
+    const std::size_t row = vectors_.append(keys, rows, {}, ec);
     if (ec) detail::throw_error(ec, row);
   }
   std::size_t add(std::span<const std::uint64_t> keys, matrix_view<T> rows, std::error_code& ec) {
-    return vectors_.append(keys, rows, {}, ec);
+    return detail::unless_exhausted(ec, error::no_row, [&] { return vectors_.append(keys, rows, {}, ec); });
   }
 
   /// The k nearest, sorted, ties by key; all there are when there are fewer.
@@ -95,17 +109,26 @@ class flat_index {
   }
   search_results<distance_type> search(matrix_view<T> queries, const flat_search_options& options,
                                        std::error_code& ec) const {
-    std::size_t row = error::no_row;
-    return search(queries, options, ec, row);
+    return detail::unless_exhausted(ec, search_results<distance_type>(), [&] {
+      std::size_t row = error::no_row;
+      return search(queries, options, ec, row);
+    });
   }
 
  private:
+  struct unchecked {};
+
+  flat_index(unchecked, std::size_t dimension, const flat_options& options, Metric metric)
+      : options_(options),
+        vectors_(vectors::valid_dimension(dimension) ? dimension : 1, std::move(metric), options.memory) {}
+
   search_results<distance_type> search(matrix_view<T> queries, const flat_search_options& options,
                                        std::error_code& ec, std::size_t& bad_row) const {
     if (!vectors_.check_queries(queries, options.k, ec, bad_row)) return {};
     const std::size_t stride = vectors_.stride();
     detail::aligned_bytes prepared_bytes(
-        std::max<std::size_t>(detail::checked_product(queries.rows(), stride * sizeof(T)), 1));
+        std::max<std::size_t>(detail::checked_product(queries.rows(), stride * sizeof(T)), 1),
+        options_.memory);
     T* prepared = reinterpret_cast<T*>(prepared_bytes.data());
     for (std::size_t i = 0; i < queries.rows(); ++i) {
       if (const errc code = vectors_.prepare(queries[i], prepared + i * stride); code != errc{}) {
@@ -168,14 +191,15 @@ class flat_index {
     std::size_t count_ = 0;
   };
 
-  static std::vector<answers> answers_of(std::size_t begin, std::size_t end,
-                                         search_results<distance_type>& results) {
-    std::vector<answers> all;
+  using all_answers = detail::resource_vector<answers>;
+
+  all_answers answers_of(std::size_t begin, std::size_t end, search_results<distance_type>& results) const {
+    all_answers all(options_.memory);
     all.reserve(end - begin);
     for (std::size_t query = begin; query < end; ++query) all.emplace_back(results.slots(query));
     return all;
   }
-  static void finish(std::size_t begin, std::vector<answers>& all, search_results<distance_type>& results) {
+  static void finish(std::size_t begin, all_answers& all, search_results<distance_type>& results) {
     for (std::size_t i = 0; i < all.size(); ++i) {
       all[i].sort();
       results.set_count(begin + i, all[i].count());
@@ -211,7 +235,7 @@ class flat_index {
     const T* const queries = prepared + begin * stride;
     auto all = answers_of(begin, end, results);
     const auto view = vectors_.view();
-    detail::block_scan<T, form> blocks(queries, end - begin, stride, dimension());
+    detail::block_scan<T, form> blocks(queries, end - begin, stride, dimension(), options_.memory);
     blocks.run(
         size(), [&](std::size_t slot) { return vectors_.row(slot); },
         [&](std::size_t query, std::size_t slot) {
@@ -221,6 +245,7 @@ class flat_index {
     finish(begin, all, results);
   }
 
+  flat_options options_;
   vectors vectors_;
 };
 

@@ -4,7 +4,6 @@
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
-#include <memory>
 #include <numeric>
 #include <span>
 #include <system_error>
@@ -21,11 +20,14 @@
 #include <alidade/index/detail/graph_builder.hpp>
 #include <alidade/index/detail/graph_search.hpp>
 #include <alidade/index/detail/hnsw_graph.hpp>
+#include <alidade/index/detail/link_journal.hpp>
 #include <alidade/index/detail/search_scratch.hpp>
 #include <alidade/index/detail/vector_set.hpp>
 #include <alidade/index/neighbor.hpp>
 #include <alidade/index/observer.hpp>
 #include <alidade/index/options.hpp>
+#include <alidade/memory/memory_pool_options.hpp>
+#include <alidade/memory/memory_resource.hpp>
 
 namespace alidade {
 inline namespace ALIDADE_ABI_NAMESPACE {
@@ -44,8 +46,9 @@ struct graph_stats {
 ///
 /// Keys are yours; vectors (of which types, distance.hpp says) are copied into the index's own storage. They are checked on the
 /// way in: a wrong dimension, NaN or infinity, a norm of zero under the cosine metric, or a key in use are errors that
-/// name the row and leave the index as it was. When memory runs out while linking, the rows linked so far stay, and the
-/// index is valid.
+/// name the row and leave the index as it was. So does memory that runs out. Where it is a memory_pool's, that is
+/// memory_pool_exhausted, in the forms with an error_code errc::budget_exceeded; anything else that the options' resource
+/// throws passes through both forms. Without exceptions either ends the program.
 ///
 /// The same vectors in the same calls, with the same options, give the same graph, for any number of threads.
 ///
@@ -54,8 +57,8 @@ struct graph_stats {
 /// neighbours, but may in rare cases push another out of reach until then.
 ///
 /// Searches may run from several threads at once; adding must not overlap with anything else. A search allocates nothing
-/// after one as wide on the same index, but for the vector that the convenient form returns. A moved-from index may only
-/// be destroyed or assigned to.
+/// after one as wide on the same index, but for the vector that the convenient form returns, until trim(). A moved-from
+/// index may only be destroyed or assigned to.
 template <class T, metric<T> Metric = metrics::l2_squared>
 class hnsw_index {
  public:
@@ -80,16 +83,23 @@ class hnsw_index {
   const hnsw_options& options() const noexcept { return options_; }
   bool contains(std::uint64_t key) const noexcept { return vectors_.contains(key); }
 
-  /// All bytes that the index holds, itself included.
+  /// All bytes that the index holds, itself included; all but itself are of options().memory. What a search has in use
+  /// meanwhile is left out.
   std::size_t memory_bytes() const {
-    return sizeof(*this) + sizeof(scratches) + vectors_.memory_bytes() + graph_.memory_bytes() +
-           scratches_->memory_bytes();
+    return sizeof(*this) + vectors_.memory_bytes() + graph_.memory_bytes() + scratches_.memory_bytes();
   }
 
-  /// Makes room for `rows` vectors in all; worth it before many single adds.
+  /// Gives back what earlier searches and additions needed beside the index and left for later ones, and returns how many
+  /// bytes. A pool then has them free, and its own trim() gives them to the system. May overlap with searches, whose memory
+  /// stays.
+  std::size_t trim() noexcept { return scratches_.trim(); }
+
+  /// Makes room for `rows` vectors in all; worth it before many single adds. Strong guarantee.
   void reserve(std::size_t rows) {
+    transaction change(*this);
     vectors_.reserve(rows);
     graph_.reserve(rows, 0);
+    change.commit();
   }
 
   /// Adds one vector.
@@ -100,43 +110,29 @@ class hnsw_index {
     add({&key, 1}, matrix_view<T>(vector.data(), 1, vector.size()), {}, ec);
   }
 
-  /// Adds all rows, or none when one is refused: then the error names it.
+  /// Adds all rows, or none when one is refused: then the error names it. Meanwhile the old links of vectors that get new
+  /// ones are kept, at most as much again as all links take.
   void add(std::span<const std::uint64_t> keys, matrix_view<T> rows, const add_options& options = {}) {
     std::error_code ec;
-    const std::size_t row = add(keys, rows, options, ec);
+    const std::size_t row = add_rows(keys, rows, options, ec);
     if (ec) detail::throw_error(ec, row);
   }
 
-  /// Returns how many were added, or the first that is refused.
+  /// Returns how many were added, or the first that is refused, or error::no_row where a pool is exhausted.
   std::size_t add(std::span<const std::uint64_t> keys, matrix_view<T> rows, std::error_code& ec) {
     return add(keys, rows, {}, ec);
   }
   std::size_t add(std::span<const std::uint64_t> keys, matrix_view<T> rows, const add_options& options,
                   std::error_code& ec) {
-    if (const std::size_t bad = vectors_.check(keys, rows, ec); ec) return bad;
-    const std::size_t first = size();
-    const std::size_t result = vectors_.append(keys, rows, shuffled(rows.rows()), ec);
-    if (ec || result == 0) return result;
-    undo_unlinked guard{*this, first};
-    std::size_t upper_rows = 0;
-    for (std::size_t slot = first; slot < vectors_.size(); ++slot) upper_rows += random_level(slot);
-    graph_.reserve(vectors_.size(), upper_rows);
-    for (std::size_t slot = first; slot < vectors_.size(); ++slot) graph_.append(random_level(slot));
-    const std::size_t threads = std::min(detail::resolve_threads(options.threads), rows.rows() / 16 + 1);
-    if constexpr (std::is_same_v<pruning_metric, Metric>) {
-      link(guard.linked, vectors_.view(), threads);
-    } else {
-      const pruning_metric pruning{};
-      link(guard.linked, vectors_.view(pruning), threads);
-    }
-    return result;
+    return detail::unless_exhausted(ec, error::no_row, [&] { return add_rows(keys, rows, options, ec); });
   }
 
   /// The k nearest that a search of width ef finds (arXiv 1603.09320, algorithm 5), sorted, ties by key; fewer than k when
   /// there are fewer, none when the index is empty.
   std::vector<neighbor_type> search(std::span<const T> query, const search_options& options = {}) const {
     std::error_code ec;
-    auto found = search(query, options, ec);
+    std::vector<neighbor_type> found(std::min(options.k, size()));
+    found.resize(search_one(query, options, found, ec, null_observer{}));
     if (ec) detail::throw_error(ec);
     return found;
   }
@@ -152,11 +148,8 @@ class hnsw_index {
   template <search_observer Observer = null_observer>
   std::size_t search(std::span<const T> query, const search_options& options, std::span<neighbor_type> out,
                      std::error_code& ec, Observer&& observer = {}) const {
-    ec.clear();
-    if (options.k == 0) return fail(errc::invalid_option, ec);
-    if (out.size() < std::min(options.k, size())) return fail(errc::size_mismatch, ec);
-    typename scratches::lease scratch(*scratches_);
-    return search(query, options, out, ec, observer, *scratch);
+    return detail::unless_exhausted(ec, std::size_t{0},
+                                    [&] { return search_one(query, options, out, ec, observer); });
   }
 
   /// The k nearest of each row of `queries`, by options.threads threads.
@@ -169,8 +162,10 @@ class hnsw_index {
   }
   search_results<distance_type> search(matrix_view<T> queries, const search_options& options,
                                        std::error_code& ec) const {
-    std::size_t row = error::no_row;
-    return search_batch(queries, options, ec, row);
+    return detail::unless_exhausted(ec, search_results<distance_type>(), [&] {
+      std::size_t row = error::no_row;
+      return search_batch(queries, options, ec, row);
+    });
   }
 
   graph_stats stats() const {
@@ -208,9 +203,9 @@ class hnsw_index {
 
   hnsw_index(unchecked, std::size_t dimension, const hnsw_options& options, Metric metric)
       : options_(valid(dimension, options) ? options : hnsw_options{}),
-        vectors_(vectors::valid_dimension(dimension) ? dimension : 1, std::move(metric)),
-        graph_(options_.M),
-        scratches_(std::make_unique<scratches>()) {}
+        vectors_(vectors::valid_dimension(dimension) ? dimension : 1, std::move(metric), options_.memory),
+        graph_(options_.M, options_.memory),
+        scratches_(options_.memory) {}
 
   static bool valid(std::size_t dimension, const hnsw_options& o) noexcept {
     return vectors::valid_dimension(dimension) && o.M >= 2 && o.M <= 512 && o.ef_construction >= 1 &&
@@ -230,13 +225,38 @@ class hnsw_index {
     return static_cast<std::size_t>(std::min(level, 63.0));
   }
 
-  /// Links the rows from `linked` on, which counts up as they become part of the graph.
-  void link(std::size_t& linked, const detail::vector_view<T, pruning_metric>& pruning, std::size_t threads) {
-    const std::size_t first = linked;
-    detail::graph_builder<T, Metric> builder(vectors_.view(), pruning, graph_, options_, threads);
-    builder.link_from(linked);
+  /// Adds all rows or, when one is refused, none, and returns which. Strong guarantee.
+  std::size_t add_rows(std::span<const std::uint64_t> keys, matrix_view<T> rows, const add_options& options,
+                       std::error_code& ec) {
+    if (const std::size_t bad = vectors_.check(keys, rows, ec); ec) return bad;
+    transaction change(*this);
+    const std::size_t first = size();
+    const std::size_t result = vectors_.append(keys, rows, shuffled(rows.rows()), ec);
+    if (ec || result == 0) return result;
+    std::size_t upper_rows = 0;
+    for (std::size_t slot = first; slot < vectors_.size(); ++slot) upper_rows += random_level(slot);
+    graph_.reserve(vectors_.size(), upper_rows);
+    for (std::size_t slot = first; slot < vectors_.size(); ++slot) graph_.append(random_level(slot));
+    const std::size_t threads = std::min(detail::resolve_threads(options.threads), rows.rows() / 16 + 1);
+    change.journal.begin(rows.rows(), threads);
+    if constexpr (std::is_same_v<pruning_metric, Metric>) {
+      link(first, vectors_.view(), change.journal, threads);
+    } else {
+      const pruning_metric pruning{};
+      link(first, vectors_.view(pruning), change.journal, threads);
+    }
+    change.commit();
+    return result;
+  }
+
+  /// Links the rows from `first` on.
+  void link(std::size_t first, const detail::vector_view<T, pruning_metric>& pruning,
+            detail::link_journal& journal, std::size_t threads) {
+    detail::graph_builder<T, Metric> builder(vectors_.view(), pruning, graph_, journal, scratches_, options_,
+                                             threads);
+    builder.link_from(first);
     // A repair looks at every node: once for each eighth that is added, it costs a constant number of looks a vector.
-    unrepaired_ += linked - first;
+    unrepaired_ += size() - first;
     if (unrepaired_ * repair_share >= size()) {
       builder.repair();
       unrepaired_ = 0;
@@ -247,8 +267,8 @@ class hnsw_index {
 
   /// The order in which the rows of one call are inserted. Whatever order they come in, each batch is then a fair sample
   /// of the call, so that the nodes of the next one, which do not see each other, find neighbours like them.
-  std::vector<std::uint32_t> shuffled(std::size_t count) const {
-    std::vector<std::uint32_t> order(count);
+  detail::resource_vector<std::uint32_t> shuffled(std::size_t count) const {
+    detail::resource_vector<std::uint32_t> order(count, options_.memory);
     std::iota(order.begin(), order.end(), 0u);
     for (std::size_t i = count; i > 1; --i) {
       const std::uint64_t other = detail::mix64(options_.seed + detail::mix64(i)) % i;
@@ -257,18 +277,43 @@ class hnsw_index {
     return order;
   }
 
-  /// Takes rows that are not linked out again when linking ends early.
-  struct undo_unlinked {
-    hnsw_index& index;
-    std::size_t linked;
-
-    ~undo_unlinked() {
-      if (linked == index.vectors_.size()) return;
-      index.graph_.truncate(linked);
-      index.vectors_.truncate(linked);
-      index.unrepaired_ = linked;
+  /// A change that, unless it is committed, is undone.
+  struct transaction {
+    explicit transaction(hnsw_index& i)
+        : index(i),
+          rows(i.vectors_.size()),
+          row_capacity(i.vectors_.row_capacity()),
+          unrepaired(i.unrepaired_),
+          end(i.graph_.mark_end()),
+          journal(i.graph_, i.options_.memory) {}
+    transaction(const transaction&) = delete;
+    transaction& operator=(const transaction&) = delete;
+    ~transaction() {
+      if (is_committed) return;
+      journal.undo();
+      index.graph_.truncate(end);
+      index.vectors_.truncate(rows, row_capacity);
+      index.unrepaired_ = unrepaired;
     }
+
+    void commit() noexcept { is_committed = true; }
+
+    hnsw_index& index;
+    std::size_t rows, row_capacity, unrepaired;
+    detail::hnsw_graph::mark end;
+    detail::link_journal journal;
+    bool is_committed = false;
   };
+
+  template <class Observer>
+  std::size_t search_one(std::span<const T> query, const search_options& options,
+                         std::span<neighbor_type> out, std::error_code& ec, Observer&& observer) const {
+    ec.clear();
+    if (options.k == 0) return fail(errc::invalid_option, ec);
+    if (out.size() < std::min(options.k, size())) return fail(errc::size_mismatch, ec);
+    typename scratches::lease scratch(scratches_);
+    return search(query, options, out, ec, observer, *scratch);
+  }
 
   template <search_observer Observer>
   std::size_t search(std::span<const T> query, const search_options& options, std::span<neighbor_type> out,
@@ -303,10 +348,10 @@ class hnsw_index {
                                              std::error_code& ec, std::size_t& bad_row) const {
     if (!vectors_.check_queries(queries, options.k, ec, bad_row)) return {};
     search_results<distance_type> results(queries.rows(), std::min(options.k, size()));
-    std::vector<std::error_code> errors(queries.rows());
+    detail::resource_vector<std::error_code> errors(queries.rows(), options_.memory);
     detail::parallel_for(
         queries.rows(), 16, options.threads, [&](std::size_t begin, std::size_t end, std::size_t) {
-          typename scratches::lease scratch(*scratches_);
+          typename scratches::lease scratch(scratches_);
           null_observer none;
           for (std::size_t i = begin; i < end; ++i) {
             results.set_count(i, search(queries[i], options, results.slots(i), errors[i], none, *scratch));
@@ -326,7 +371,7 @@ class hnsw_index {
   std::size_t unrepaired_ = 0;  // vectors added since the graph's connection was last seen to
   vectors vectors_;
   detail::hnsw_graph graph_;
-  std::unique_ptr<scratches> scratches_;
+  mutable scratches scratches_;
 };
 
 }  // namespace ALIDADE_ABI_NAMESPACE

@@ -4,6 +4,7 @@
 #include <cstdint>
 
 #include <alidade/config/namespace.hpp>
+#include <alidade/memory/memory_resource.hpp>
 
 namespace alidade {
 inline namespace ALIDADE_ABI_NAMESPACE {
@@ -29,6 +30,15 @@ struct hnsw_options {
 
   /// Decides the levels. The same input, options and seed give the same graph, for any number of threads.
   std::uint64_t seed = 42;
+
+  /// Where all memory of the index comes from, say a memory_pool: vectors, links, keys, and what additions and searches
+  /// need meanwhile. Null: operator new. It must outlive the index. Where several threads search or add at once it must be
+  /// for several threads, as synchronized_memory_pool is.
+  memory_resource* memory = nullptr;
+};
+
+struct flat_options {
+  memory_resource* memory = nullptr;  ///< as hnsw_options::memory
 };
 
 struct add_options {

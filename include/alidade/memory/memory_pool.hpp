@@ -14,7 +14,7 @@
 #include <alidade/memory/detail/pool_core.hpp>
 #include <alidade/memory/detail/pool_size_classes.hpp>
 #include <alidade/memory/memory_pool_options.hpp>
-#include <alidade/memory/memory_pool_resource.hpp>
+#include <alidade/memory/memory_resource.hpp>
 
 namespace alidade {
 inline namespace ALIDADE_ABI_NAMESPACE {

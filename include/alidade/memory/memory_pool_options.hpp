@@ -118,6 +118,23 @@ namespace detail {
 #endif
 }
 
+/// f(); where a pool is exhausted meanwhile sets `ec` to errc::budget_exceeded and returns `otherwise`.
+template <class F, class Result>
+Result unless_exhausted(std::error_code& ec, Result otherwise, const F& f) {
+#if ALIDADE_HAS_EXCEPTIONS
+  try {
+    return f();
+  } catch (const memory_pool_exhausted& exhausted) {
+    ec = exhausted.code();
+    return otherwise;
+  }
+#else
+  static_cast<void>(ec);
+  static_cast<void>(otherwise);
+  return f();
+#endif
+}
+
 inline void throw_pool_error(std::error_code code) {
   if (code == errc::budget_exceeded) throw_exhausted();
   if (code) throw_error(code);

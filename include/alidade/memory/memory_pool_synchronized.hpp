@@ -13,7 +13,7 @@
 #include <alidade/memory/detail/pool_caching.hpp>
 #include <alidade/memory/memory_pool.hpp>
 #include <alidade/memory/memory_pool_options.hpp>
-#include <alidade/memory/memory_pool_resource.hpp>
+#include <alidade/memory/memory_resource.hpp>
 
 namespace alidade {
 inline namespace ALIDADE_ABI_NAMESPACE {

@@ -6,10 +6,10 @@
 #include <cstdint>
 #include <limits>
 #include <utility>
-#include <vector>
 
 #include <alidade/config/namespace.hpp>
 #include <alidade/core/random.hpp>
+#include <alidade/memory/memory_resource.hpp>
 
 namespace alidade {
 inline namespace ALIDADE_ABI_NAMESPACE {
@@ -20,6 +20,8 @@ namespace detail {
 class key_map {
  public:
   static constexpr std::uint32_t npos = std::numeric_limits<std::uint32_t>::max();
+
+  explicit key_map(memory_resource* memory = nullptr) noexcept : keys_(memory), table_(memory) {}
 
   std::size_t size() const noexcept { return keys_.size(); }
   std::uint64_t key(std::size_t slot) const noexcept { return keys_[slot]; }
@@ -51,7 +53,8 @@ class key_map {
   void reserve(std::size_t count) {
     if (count > keys_.capacity()) keys_.reserve(std::max(count, size() + size() / 2));
     if (count <= table_.size() / 4 * 3) return;
-    std::vector<std::uint32_t> larger(std::bit_ceil(std::max<std::size_t>(count + count / 3 + 1, 8)), npos);
+    table larger(std::bit_ceil(std::max<std::size_t>(count + count / 3 + 1, 8)), npos,
+                 table_.get_allocator());
     for (std::size_t slot = 0; slot < keys_.size(); ++slot) {
       larger[probe(larger, keys_[slot])] = static_cast<std::uint32_t>(slot);
     }
@@ -63,11 +66,13 @@ class key_map {
   }
 
  private:
+  using table = resource_vector<std::uint32_t>;
+
   /// Where the key is, or the empty position where it would go.
-  std::size_t probe(const std::vector<std::uint32_t>& table, std::uint64_t key) const noexcept {
-    const std::size_t mask = table.size() - 1;
+  std::size_t probe(const table& slots, std::uint64_t key) const noexcept {
+    const std::size_t mask = slots.size() - 1;
     std::size_t position = static_cast<std::size_t>(mix64(key)) & mask;
-    while (table[position] != npos && keys_[table[position]] != key) position = (position + 1) & mask;
+    while (slots[position] != npos && keys_[slots[position]] != key) position = (position + 1) & mask;
     return position;
   }
 
@@ -84,8 +89,8 @@ class key_map {
     table_[hole] = npos;
   }
 
-  std::vector<std::uint64_t> keys_;
-  std::vector<std::uint32_t> table_;
+  resource_vector<std::uint64_t> keys_;
+  table table_;
 };
 
 }  // namespace detail

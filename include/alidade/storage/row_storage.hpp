@@ -4,10 +4,10 @@
 #include <bit>
 #include <cstddef>
 #include <type_traits>
-#include <vector>
 
 #include <alidade/config/namespace.hpp>
 #include <alidade/memory/aligned.hpp>
+#include <alidade/memory/memory_resource.hpp>
 
 namespace alidade {
 inline namespace ALIDADE_ABI_NAMESPACE {
@@ -26,7 +26,8 @@ class row_storage {
   static_assert(std::is_trivially_copyable_v<T>);
 
  public:
-  explicit row_storage(std::size_t columns) noexcept : stride_(stride_bytes(columns) / sizeof(T)) {}
+  explicit row_storage(std::size_t columns, memory_resource* memory = nullptr) noexcept
+      : stride_(stride_bytes(columns) / sizeof(T)), granules_(memory), extents_(memory) {}
   row_storage(row_storage&&) noexcept = default;
   row_storage& operator=(row_storage&&) noexcept = default;
 
@@ -55,9 +56,19 @@ class row_storage {
     const std::size_t granule_bytes = row_bytes << shift_;
     extents_.reserve(extents_.size() + 1);
     granules_.reserve(granules_.size() + added);
-    aligned_bytes& extent = extents_.emplace_back(checked_product(added, granule_bytes));
+    memory_resource* const memory = extents_.get_allocator().resource();
+    aligned_bytes& extent = extents_.emplace_back(checked_product(added, granule_bytes), memory);
     for (std::size_t g = 0; g < added; ++g)
       granules_.push_back(reinterpret_cast<T*>(extent.data() + g * granule_bytes));
+  }
+
+  /// Gives back what was reserved since the capacity was `capacity`.
+  void shrink(std::size_t capacity) noexcept {
+    const std::size_t granule_bytes = (stride_ * sizeof(T)) << shift_;
+    while (this->capacity() > capacity) {
+      granules_.resize(granules_.size() - extents_.back().size() / granule_bytes);
+      extents_.pop_back();
+    }
   }
 
   std::size_t memory_bytes() const noexcept {
@@ -77,8 +88,8 @@ class row_storage {
   std::size_t stride_;
   std::size_t mask_ = 0;
   unsigned shift_ = 0;
-  std::vector<T*> granules_;
-  std::vector<aligned_bytes> extents_;
+  resource_vector<T*> granules_;
+  resource_vector<aligned_bytes> extents_;
 };
 
 }  // namespace detail

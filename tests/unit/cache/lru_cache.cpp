@@ -18,6 +18,7 @@
 #include <vector>
 
 #include <alidade/cache/lru_cache.hpp>
+#include <alidade/memory/memory_pool.hpp>
 
 #include "../../counting_new.hpp"
 #include "../../support.hpp"
@@ -528,6 +529,57 @@ TEST_CASE_TEMPLATE("what fits in an empty cache fits in a full one, and nothing 
   }
 }
 
+TEST_CASE_TEMPLATE("bytes are counted as they are asked of a resource, and none elsewhere", Policy,
+                   cache_policies::lru, cache_policies::s3_fifo) {
+  class counting final : public memory_resource {
+   public:
+    std::size_t used = 0;
+
+   private:
+    void* do_allocate(std::size_t bytes, std::size_t alignment) override {
+      void* const block = new_delete_resource()->allocate(bytes, alignment);
+      used += bytes;
+      return block;
+    }
+    void do_deallocate(void* block, std::size_t bytes, std::size_t alignment) override {
+      used -= bytes;
+      new_delete_resource()->deallocate(block, bytes, alignment);
+    }
+    bool do_is_equal(const memory_resource& other) const noexcept override { return this == &other; }
+  } memory;
+  const std::size_t elsewhere = test::allocations().bytes;
+  {
+    lru_cache<int, int, std::hash<int>, std::equal_to<int>, heap_bytes, Policy> cache(
+        {.time_to_live = 1h, .memory = &memory});
+    for (int i = 0; i < 20'000; ++i) {
+      cache.put(i, i);
+      CHECK(cache.bytes() == memory.used);
+    }
+    while (!cache.evict(0.9).finished) CHECK(cache.bytes() == memory.used);
+    cache.trim();
+    CHECK(cache.bytes() == memory.used);
+    CHECK(test::allocations().bytes - elsewhere >= memory.used);
+    CHECK(test::allocations().bytes - elsewhere <= memory.used + 1000);
+  }
+  CHECK(memory.used == 0);
+}
+
+TEST_CASE("a pool that is exhausted takes nothing from a cache") {
+  memory_pool pool({.byte_limit = 4 << 20});
+  {
+    lru_cache<int, int> cache({.memory = &pool});
+    int put = 0;
+    CHECK_THROWS_AS(for (;; ++put) cache.put(put, put), memory_pool_exhausted);
+    CHECK(put > 40'000);
+    CHECK(cache.size() == static_cast<std::size_t>(put));
+    for (int i = 0; i < put; ++i) CHECK(*cache.get(i) == i);
+    cache.erase(7);
+    cache.put(-1, -1);
+    CHECK(*cache.get(-1) == -1);
+  }
+  CHECK(pool.stats().used_bytes == 0);
+}
+
 TEST_CASE_TEMPLATE("policies keep their order on every architecture", Policy, cache_policies::lru,
                    cache_policies::s3_fifo) {
   weighed<Policy> cache(only_weights(5000));
@@ -550,7 +602,7 @@ TEST_CASE_TEMPLATE("policies keep their order on every architecture", Policy, ca
   }
   CAPTURE(hits);
   CHECK(digest ==
-        (std::is_same_v<Policy, cache_policies::lru> ? 17135258517090101851u : 9471154190484901160u));
+        (std::is_same_v<Policy, cache_policies::lru> ? 17135258517090101851u : 15739236166639911441u));
 }
 
 TEST_CASE("a scan does not flush s3_fifo") {

@@ -37,7 +37,7 @@ struct indexed {
 
   std::vector<std::uint32_t> hashes;
   std::vector<bool> in;
-  tag_index index;
+  tag_index index = tag_index(nullptr);
 };
 
 void exercise(std::vector<std::uint32_t> hashes, int rounds) {
@@ -97,7 +97,7 @@ TEST_CASE("erasing leaves nothing behind: an index that was full of others looks
   for (std::uint32_t slot = 0; slot < 1000; ++slot) {
     std::size_t compared = 0;
     CHECK(used.index.find(used.hashes[slot], [&](std::uint32_t) { return ++compared == 0; }) ==
-          tag_index::npos);
+          alidade::detail::no_slot);
     CHECK(compared == 0);
   }
   const std::size_t bytes = used.index.memory_bytes();

@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <vector>
 
+#include <alidade/memory/memory_pool.hpp>
 #include <alidade/storage/row_storage.hpp>
 
 using alidade::detail::row_storage;
@@ -40,4 +41,29 @@ TEST_CASE("rows of whole lines are aligned to them, and capacity is what was ask
     CHECK(reinterpret_cast<std::uintptr_t>(rows[count - 1]) % 64 == 0);
     CHECK(rows.memory_bytes() <= count * 512 + count * 512 / 50 + 17000);
   }
+}
+
+TEST_CASE("what was reserved since can be given back, and reserved anew") {
+  alidade::memory_pool pool;
+  row_storage<float> rows(24, &pool);
+  rows.shrink(0);
+  rows.reserve(100);
+  const std::size_t capacity = rows.capacity(), used = pool.stats().used_bytes;
+  for (std::size_t i = 0; i < capacity; ++i) rows[i][5] = static_cast<float>(i);
+  for (const std::size_t more : {capacity + 1, 3 * capacity, 40 * capacity}) {
+    rows.reserve(more);
+    rows.reserve(2 * more);
+    rows.shrink(capacity);
+    CHECK(rows.capacity() == capacity);
+    CHECK(pool.stats().used_bytes == rows.memory_bytes());
+    CHECK(pool.stats().used_bytes < used + 4096);
+  }
+  bool same = true;
+  for (std::size_t i = 0; i < capacity; ++i) same = same && rows[i][5] == static_cast<float>(i);
+  CHECK(same);
+  rows.shrink(0);
+  CHECK(rows.capacity() == 0);
+  rows.reserve(50'000);  // with granules of another size
+  rows[49'999][23] = 1.0f;
+  CHECK(rows.capacity() >= 50'000);
 }

@@ -5,26 +5,18 @@
 #include <cstddef>
 #include <cstdint>
 #include <iterator>
-#include <limits>
 #include <memory>
 #include <type_traits>
 #include <utility>
-#include <vector>
 
+#include <alidade/cache/detail/slot_link.hpp>
 #include <alidade/config/namespace.hpp>
 #include <alidade/memory/aligned.hpp>
+#include <alidade/memory/memory_resource.hpp>
 
 namespace alidade {
 inline namespace ALIDADE_ABI_NAMESPACE {
 namespace detail {
-
-inline constexpr std::uint32_t no_slot = std::numeric_limits<std::uint32_t>::max();
-
-/// An entry's neighbours in the list of its policy.
-struct slot_link {
-  std::uint32_t previous = no_slot;
-  std::uint32_t next = no_slot;
-};
 
 /// What a cache keeps of an entry beside its key, value and links.
 struct entry_header {
@@ -55,7 +47,8 @@ class entry_storage {
       std::bit_floor(static_cast<std::uint32_t>((std::size_t{16} << 10) / sizeof(entry))), 4u, 256u);
   static constexpr std::size_t chunk_bytes = chunk_slots * sizeof(entry);
 
-  entry_storage() = default;
+  explicit entry_storage(memory_resource* memory) noexcept
+      : chunks_(memory), entries_(memory), links_(memory) {}
   entry_storage(const entry_storage&) = delete;
   entry_storage& operator=(const entry_storage&) = delete;
 
@@ -143,15 +136,17 @@ class entry_storage {
   static constexpr std::size_t bytes_beside_chunk =
       sizeof(chunk) + sizeof(entry*) + chunk_slots * sizeof(slot_link);
 
+  memory_resource* memory() const noexcept { return chunks_.get_allocator().resource(); }
+
   /// For how many chunks there is room when there is for one more than there are.
-  std::size_t grown() const noexcept { return chunks_.size() + chunks_.size() / 8 + 1; }
+  std::size_t grown() const noexcept { return chunks_.size() + chunks_.size() / 16 + 1; }
 
   /// Makes exactly this much room beside the chunks.
   void reserve(std::size_t chunks) {
     const std::size_t here = slots();
-    std::vector<chunk> all;
-    std::vector<entry*> firsts;
-    std::vector<slot_link> links;
+    resource_vector<chunk> all(memory());
+    resource_vector<entry*> firsts(memory());
+    resource_vector<slot_link> links(memory());
     all.reserve(chunks);
     firsts.reserve(chunks);
     links.reserve(chunks * chunk_slots);
@@ -165,11 +160,11 @@ class entry_storage {
   }
 
   void add_chunk() {
-    aligned_bytes memory(chunk_bytes);
+    aligned_bytes place(chunk_bytes, memory());
     if (chunks_.size() == chunks_.capacity()) reserve(grown());
-    entries_.push_back(reinterpret_cast<entry*>(memory.data()));
+    entries_.push_back(reinterpret_cast<entry*>(place.data()));
     chunk& fresh = chunks_.emplace_back();
-    fresh.memory = std::move(memory);
+    fresh.memory = std::move(place);
     for (std::uint32_t i = 0; i < chunk_slots; ++i)
       std::construct_at(fresh.link(i), i + 1 == chunk_slots ? no_slot : i + 1);
     fresh.free = 0;
@@ -249,9 +244,9 @@ class entry_storage {
     if (c.next != no_slot) chunks_[c.next].previous = c.previous;
   }
 
-  std::vector<chunk> chunks_;
-  std::vector<entry*> entries_;   // the first of each chunk: read for each look-up, and small
-  std::vector<slot_link> links_;  // by slot; for as many chunks as there is room for
+  resource_vector<chunk> chunks_;
+  resource_vector<entry*> entries_;   // the first of each chunk: read for each look-up, and small
+  resource_vector<slot_link> links_;  // by slot; for as many chunks as there is room for
   std::uint32_t with_free_ = no_slot;
   std::size_t used_ = 0;
 };

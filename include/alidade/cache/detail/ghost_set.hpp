@@ -4,9 +4,9 @@
 #include <cstddef>
 #include <cstdint>
 #include <utility>
-#include <vector>
 
 #include <alidade/config/namespace.hpp>
+#include <alidade/memory/memory_resource.hpp>
 
 namespace alidade {
 inline namespace ALIDADE_ABI_NAMESPACE {
@@ -16,12 +16,14 @@ namespace detail {
 /// as many additions as the caller says; a false yes needs an equal hash of 32 bits, and a bucket untouched for 2^32 additions.
 class ghost_set {
  public:
+  explicit ghost_set(memory_resource* memory) noexcept : buckets_(memory) {}
+
   std::size_t memory_bytes() const noexcept { return buckets_.capacity() * sizeof(bucket); }
 
   /// Makes room for about `count` hashes.
   void reserve(std::size_t count) {
     const std::size_t wanted = buckets_for(count);
-    if (wanted > buckets_.size()) move_to(std::max(wanted, buckets_.size() + buckets_.size() / 4));
+    if (wanted > buckets_.size()) move_to(std::max(wanted, buckets_.size() + buckets_.size() / 8));
   }
   /// Gives back what there is beyond room for `count`, 1 at least. Whether that was anything. Strong guarantee.
   bool shrink(std::size_t count) {
@@ -67,7 +69,7 @@ class ghost_set {
     return (count + per_bucket - 1) / per_bucket;
   }
   void move_to(std::size_t buckets) {
-    std::vector<bucket> fresh(buckets);
+    resource_vector<bucket> fresh(buckets, buckets_.get_allocator());
     std::swap(fresh, buckets_);
     for (const bucket& b : fresh) {
       for (const ghost& g : b.ghosts) {
@@ -93,7 +95,7 @@ class ghost_set {
     *oldest = placed;
   }
 
-  std::vector<bucket> buckets_;
+  resource_vector<bucket> buckets_;
   std::uint32_t clock_ = never;
 };
 

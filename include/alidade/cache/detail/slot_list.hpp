@@ -2,7 +2,7 @@
 
 #include <cstdint>
 
-#include <alidade/cache/detail/entry_storage.hpp>
+#include <alidade/cache/detail/slot_link.hpp>
 #include <alidade/config/namespace.hpp>
 
 namespace alidade {

@@ -7,10 +7,12 @@
 #include <limits>
 #include <memory>
 
+#include <alidade/cache/detail/slot_link.hpp>
 #include <alidade/config/assert.hpp>
 #include <alidade/config/compiler.hpp>
 #include <alidade/config/namespace.hpp>
 #include <alidade/memory/aligned.hpp>
+#include <alidade/memory/memory_resource.hpp>
 #include <alidade/simd/ops/tag_group.hpp>
 
 namespace alidade {
@@ -25,8 +27,6 @@ namespace detail {
 ///     group: | 12 tags | 2 bytes overflow | 2 unused | 12 slots of 4 bytes |       64 bytes
 class tag_index {
  public:
-  static constexpr std::uint32_t npos = std::numeric_limits<std::uint32_t>::max();
-
   std::size_t size() const noexcept { return size_; }
   std::size_t memory_bytes() const noexcept { return memory_.size(); }
   static constexpr std::size_t least_bytes(std::size_t count) noexcept {
@@ -39,10 +39,10 @@ class tag_index {
     return full() ? (groups_when_grown(size_ + 1) - groups_) * sizeof(group) : 0;
   }
 
-  /// The slot with this hash for which equal(slot) holds, or npos.
+  /// The slot with this hash for which equal(slot) holds, or no_slot.
   template <class Equal>
   ALIDADE_FORCE_INLINE std::uint32_t find(std::uint32_t hash, const Equal& equal) const {
-    if (groups_ == 0) return npos;
+    if (groups_ == 0) return no_slot;
     const std::uint8_t tag = tag_of(hash);
     const std::size_t first = home(hash);
     std::size_t g = first;
@@ -52,10 +52,10 @@ class tag_index {
         const std::uint32_t slot = here.slots[std::countr_zero(same)];
         if (equal(slot)) return slot;
       }
-      if (here.overflow == 0) return npos;
+      if (here.overflow == 0) return no_slot;
       g = next(g);
     } while (g != first);
-    return npos;
+    return no_slot;
   }
 
   /// Needs room: !full().
@@ -106,34 +106,36 @@ class tag_index {
     for (std::uint32_t taken = ~g.matches(0) & 0xfffu; taken != 0; taken &= taken - 1)
       visit(g.slots[std::countr_zero(taken)]);
   }
-  /// A slot in group `which`, modulo groups(), for which condition(slot) holds, or npos.
+  /// A slot in group `which`, modulo groups(), for which condition(slot) holds, or no_slot.
   template <class Condition>
   std::uint32_t find_in_group(std::size_t which, const Condition& condition) const {
-    if (groups_ == 0) return npos;
+    if (groups_ == 0) return no_slot;
     const group& g = table()[which % groups_];
     for (std::uint32_t taken = ~g.matches(0) & 0xfffu; taken != 0; taken &= taken - 1) {
       if (const std::uint32_t slot = g.slots[std::countr_zero(taken)]; condition(slot)) return slot;
     }
-    return npos;
+    return no_slot;
   }
   static constexpr std::size_t groups_for(std::size_t count) noexcept {
     return (count + per_group - 1) / per_group;
   }
 
-  tag_index() noexcept = default;
-  /// Empty, with room for `count` entries.
-  explicit tag_index(std::size_t count) : tag_index(of_groups{}, groups_for(count)) {}
+  /// Empty, with room for `count` entries, in a resource's memory; from operator new where that is null.
+  explicit tag_index(memory_resource* memory, std::size_t count = 0)
+      : tag_index(of_groups{}, memory, groups_for(count)) {}
 
   /// An empty one with room for `count` entries, a quarter more at least than this one has, so that a long series of insertions
   /// costs four moves each; the caller puts everything into it.
-  tag_index grown(std::size_t count) const { return tag_index(of_groups{}, groups_when_grown(count)); }
+  tag_index grown(std::size_t count) const { return tag_index(of_groups{}, from_, groups_when_grown(count)); }
+  /// An empty one with room for `count` entries and little more.
+  tag_index shrunk(std::size_t count) const { return tag_index(from_, count); }
 
  private:
   static constexpr std::size_t per_group =
       10;  // of twelve lanes: 6.4 bytes an entry when full, 8 after it has grown
   struct of_groups {};
-  tag_index(of_groups, std::size_t groups)
-      : memory_(checked_product(groups, sizeof(group))), groups_(groups) {
+  tag_index(of_groups, memory_resource* memory, std::size_t groups) : from_(memory), groups_(groups) {
+    if (groups != 0) memory_ = aligned_bytes(checked_product(groups, sizeof(group)), memory);
     for (std::size_t g = 0; g < groups; ++g) std::construct_at(table() + g, group{});
   }
   std::size_t groups_when_grown(std::size_t count) const noexcept {
@@ -172,6 +174,7 @@ class tag_index {
   group* table() noexcept { return reinterpret_cast<group*>(memory_.data()); }
   const group* table() const noexcept { return reinterpret_cast<const group*>(memory_.data()); }
 
+  memory_resource* from_;
   aligned_bytes memory_;
   std::size_t groups_ = 0;
   std::size_t size_ = 0;

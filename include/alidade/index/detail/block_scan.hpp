@@ -7,13 +7,13 @@
 #include <cstdint>
 #include <limits>
 #include <type_traits>
-#include <vector>
 
 #include <alidade/config/compiler.hpp>
 #include <alidade/config/namespace.hpp>
 #include <alidade/distance/metric.hpp>
 #include <alidade/distance/product_tile.hpp>
 #include <alidade/memory/aligned.hpp>
+#include <alidade/memory/memory_resource.hpp>
 
 namespace alidade {
 inline namespace ALIDADE_ABI_NAMESPACE {
@@ -64,7 +64,8 @@ class block_scan {
   static constexpr std::size_t min_queries = 8;
 
   /// `queries`: `count` prepared vectors, `stride` apart.
-  block_scan(const T* queries, std::size_t count, std::size_t stride, std::size_t dimension)
+  block_scan(const T* queries, std::size_t count, std::size_t stride, std::size_t dimension,
+             memory_resource* memory = nullptr)
       : count_(count),
         dimension_(dimension),
         units_(tile::units(dimension)),
@@ -72,15 +73,15 @@ class block_scan {
                           std::size_t{16}) *
                tile::width),
         groups_((count + tile::rows - 1) / tile::rows),
-        packed_queries_(groups_ * tile::rows * units_ * sizeof(std::uint32_t)),
-        panels_(block_ * units_ * sizeof(std::uint32_t)),
-        units_of_vectors_(std::max(tile::width, tile::rows) * units_ * sizeof(std::uint32_t)),
-        numbers_(dimension),
-        query_norms_(groups_ * tile::rows),
-        query_lost_(groups_ * tile::rows),
-        half_squares_(block_),
-        bounds_(groups_ * tile::rows, std::numeric_limits<double>::infinity()),
-        thresholds_(groups_ * tile::rows) {
+        packed_queries_(groups_ * tile::rows * units_ * sizeof(std::uint32_t), memory),
+        panels_(block_ * units_ * sizeof(std::uint32_t), memory),
+        units_of_vectors_(std::max(tile::width, tile::rows) * units_ * sizeof(std::uint32_t), memory),
+        numbers_(dimension, memory),
+        query_norms_(groups_ * tile::rows, memory),
+        query_lost_(groups_ * tile::rows, memory),
+        half_squares_(block_, memory),
+        bounds_(groups_ * tile::rows, std::numeric_limits<double>::infinity(), memory),
+        thresholds_(groups_ * tile::rows, memory) {
     const std::uint32_t* vectors[tile::rows];
     for (std::size_t first = 0; first < count; first += tile::rows) {
       const std::size_t here = std::min(tile::rows, count - first);
@@ -202,11 +203,11 @@ class block_scan {
 
   std::size_t count_, dimension_, units_, block_, groups_;
   aligned_bytes packed_queries_, panels_, units_of_vectors_;
-  std::vector<float> numbers_;
-  std::vector<double> query_norms_, query_lost_;
-  std::vector<float> half_squares_;
-  std::vector<double> bounds_;
-  std::vector<float> thresholds_;
+  resource_vector<float> numbers_;
+  resource_vector<double> query_norms_, query_lost_;
+  resource_vector<float> half_squares_;
+  resource_vector<double> bounds_;
+  resource_vector<float> thresholds_;
   double largest_norm_ = 0, largest_lost_ = 0;
 };
 

@@ -5,10 +5,11 @@
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
-#include <vector>
 
 #include <alidade/config/namespace.hpp>
 #include <alidade/core/bits.hpp>
+#include <alidade/memory/buffer.hpp>
+#include <alidade/memory/memory_resource.hpp>
 
 namespace alidade {
 inline namespace ALIDADE_ABI_NAMESPACE {
@@ -47,8 +48,10 @@ D from_ordered(std::uint32_t ordered) noexcept {
 template <class D>
 class candidate_pool {
  public:
+  explicit candidate_pool(memory_resource* memory = nullptr) noexcept : entries_(memory) {}
+
   void reset(std::size_t capacity) {
-    if (entries_.size() < capacity) entries_.resize(capacity);
+    entries_.grow(capacity);
     capacity_ = capacity;
     size_ = 0;
     next_ = 0;
@@ -98,10 +101,10 @@ class candidate_pool {
     return otherwise;
   }
 
-  std::size_t memory_bytes() const noexcept { return entries_.capacity() * sizeof(std::uint64_t); }
+  std::size_t memory_bytes() const noexcept { return entries_.memory_bytes(); }
 
  private:
-  std::vector<std::uint64_t> entries_;
+  buffer<std::uint64_t> entries_;
   std::size_t capacity_ = 0;
   std::size_t size_ = 0;
   std::size_t next_ = 0;  // no entry before this one is unexpanded

@@ -5,17 +5,19 @@
 #include <cstdint>
 #include <tuple>
 #include <utility>
-#include <vector>
 
 #include <alidade/config/namespace.hpp>
 #include <alidade/core/parallel.hpp>
 #include <alidade/index/detail/graph_repair.hpp>
 #include <alidade/index/detail/graph_search.hpp>
 #include <alidade/index/detail/hnsw_graph.hpp>
+#include <alidade/index/detail/link_journal.hpp>
+#include <alidade/index/detail/search_scratch.hpp>
 #include <alidade/index/detail/select_neighbors.hpp>
 #include <alidade/index/detail/vector_set.hpp>
 #include <alidade/index/observer.hpp>
 #include <alidade/index/options.hpp>
+#include <alidade/memory/memory_resource.hpp>
 
 namespace alidade {
 inline namespace ALIDADE_ABI_NAMESPACE {
@@ -36,19 +38,30 @@ class graph_builder {
   using candidate_type = typename selector_type::candidate_type;
   using pruning_metric = typename selector_type::pruning_metric;
 
+  /// All memory comes from options.memory, to which it goes back, but for the scratches. Rows that nodes had before are
+  /// noted in the journal, which has `threads` workers, before they change: what throws in between can be undone.
   graph_builder(const vector_view<T, Metric>& vectors, const vector_view<T, pruning_metric>& pruning,
-                hnsw_graph& graph, const hnsw_options& options, std::size_t threads)
-      : vectors_(vectors), graph_(graph), options_(options), search_(vectors, graph), threads_(threads) {
+                hnsw_graph& graph, link_journal& journal, scratch_pool<scratch_type>& scratches,
+                const hnsw_options& options, std::size_t threads)
+      : vectors_(vectors),
+        graph_(graph),
+        journal_(journal),
+        options_(options),
+        search_(vectors, graph),
+        threads_(threads),
+        workers_(options.memory),
+        order_(options.memory) {
+    workers_.reserve(threads_);
     for (std::size_t i = 0; i < threads_; ++i) {
-      workers_.emplace_back(selector_type(vectors, pruning, options.alpha, options.fill));
+      workers_.emplace_back(i, scratches, options.memory,
+                            selector_type(vectors, pruning, options.alpha, options.fill, options.memory));
+      workers_.back().candidates.reserve(std::min(options.ef_construction, graph.size()));
     }
   }
 
-  /// Links the nodes from `linked` up to the graph's size, whose rows and levels are there already. `linked` grows with
-  /// each batch: nodes behind it are not part of the graph yet, and may be taken away.
-  void link_from(std::size_t& linked) {
-    const std::size_t first = linked;
-    while (linked < graph_.size()) {
+  /// Links the nodes from `first` up to the graph's size, whose rows and levels are there already.
+  void link_from(std::size_t first) {
+    for (std::size_t linked = first; linked < graph_.size();) {
       const std::size_t last = batch_end(linked, linked - first);
       insert_batch(linked, last);
       linked = last;
@@ -58,13 +71,12 @@ class graph_builder {
   /// Connects all that is cut off.
   void repair() {
     if (graph_.size() == 0) return;
-    graph_repair<T, Metric> repair(vectors_, graph_, options_.ef_construction, workers_[0].scratch);
-    repair.run();
+    repairer().run();
   }
 
   /// Connects those nodes from `first` on to which none of their neighbours leads.
   void repair_from(std::size_t first) {
-    graph_repair<T, Metric> repair(vectors_, graph_, options_.ef_construction, workers_[0].scratch);
+    graph_repair<T, Metric> repair = repairer();
     for (std::size_t slot = first; slot < graph_.size(); ++slot)
       repair.attach_if_alone(static_cast<std::uint32_t>(slot));
   }
@@ -82,15 +94,28 @@ class graph_builder {
     }
   };
 
-  struct worker {
-    explicit worker(selector_type s) : selector(std::move(s)) {}
+  using edge_list = resource_vector<edge>;
+  using partitioned_edges = resource_vector<edge_list>;
 
-    scratch_type scratch;
+  struct worker {
+    worker(std::size_t worker_id, scratch_pool<scratch_type>& scratches, memory_resource* memory,
+           selector_type s)
+        : id(worker_id),
+          scratch(scratches),
+          selector(std::move(s)),
+          candidates(memory),
+          edges(memory),
+          next(memory) {}
+
+    std::size_t id;
+    typename scratch_pool<scratch_type>::lease scratch;
     selector_type selector;
-    std::vector<candidate_type> candidates;
-    std::vector<std::vector<edge>> edges;  // that this worker asks for, by partition of the targets
-    std::vector<std::vector<edge>> next;   // for the round after this one
+    resource_vector<candidate_type> candidates;
+    partitioned_edges edges;  // that this worker asks for, by partition of the targets
+    partitioned_edges next;   // for the round after this one
   };
+
+  graph_repair<T, Metric> repairer() { return {vectors_, graph_, journal_, options_, *workers_[0].scratch}; }
 
   /// A batch is a quarter of what this call has added before: its nodes do not see each other, so enough of their like,
   /// which may be unlike all that was there before the call, must be linked already. It ends behind the first node that
@@ -109,9 +134,9 @@ class graph_builder {
     if (graph_.entry_point() != hnsw_graph::npos) {
       const std::size_t partitions = threads_ == 1 || count < 64 ? 1 : 8 * threads_;
       for (worker& w : workers_) {
-        w.scratch.resize(graph_.size(), vectors_.stride(), graph_.capacity(0));
-        w.edges.resize(partitions);
-        w.next.resize(partitions);
+        w.scratch->resize(graph_.size(), vectors_.stride(), graph_.capacity(0));
+        w.edges.resize(partitions, edge_list(options_.memory));
+        w.next.resize(partitions, edge_list(options_.memory));
       }
       find_entries(first, count);
       parallel_for(count, 16, threads_, [&](std::size_t begin, std::size_t end, std::size_t id) {
@@ -121,6 +146,7 @@ class graph_builder {
         parallel_for(partitions, 1, threads_, [&](std::size_t partition, std::size_t, std::size_t id) {
           link_back(partition, static_cast<std::uint32_t>(first), workers_[id]);
         });
+        journal_.next_phase();
         for (worker& w : workers_) w.edges.swap(w.next);
       }
       for (worker& w : workers_) {
@@ -141,7 +167,7 @@ class graph_builder {
       null_observer none;
       for (std::size_t i = begin; i < end; ++i) {
         const auto slot = static_cast<std::uint32_t>(first + i);
-        order_[i] = {search_.descend(vectors_.row(slot), graph_.level(slot), workers_[id].scratch, none),
+        order_[i] = {search_.descend(vectors_.row(slot), graph_.level(slot), *workers_[id].scratch, none),
                      slot};
       }
     });
@@ -152,9 +178,9 @@ class graph_builder {
     null_observer none;
     const T* query = vectors_.row(slot);
     for (std::size_t level = std::min(graph_.level(slot), graph_.max_level()) + 1; level-- > 0;) {
-      search_.start(query, entry, options_.ef_construction, w.scratch, none);
-      search_.search_layer(query, level, w.scratch, none);
-      entry = w.scratch.pool.slot(0);
+      search_.start(query, entry, options_.ef_construction, *w.scratch, none);
+      search_.search_layer(query, level, *w.scratch, none);
+      entry = w.scratch->pool.slot(0);
       collect_candidates(query, level, w);
       w.selector.select(slot, w.candidates, graph_.capacity(level), graph_.links(level, slot));
       for (const candidate_type& c : w.candidates) {
@@ -168,7 +194,7 @@ class graph_builder {
   /// The pool that a search has left. When it is full of ties, as thousands of equal vectors make it, the search could
   /// not look beyond them; their first one's neighbours lead on, so that no island forms.
   void collect_candidates(const T* query, std::size_t level, worker& w) {
-    const auto& pool = w.scratch.pool;
+    const auto& pool = w.scratch->pool;
     w.candidates.clear();
     for (std::size_t i = 0; i < pool.size(); ++i)
       w.candidates.push_back({pool.distance(i), {}, pool.slot(i)});
@@ -183,9 +209,7 @@ class graph_builder {
     std::sort(w.candidates.begin(), w.candidates.end());
   }
 
-  static void ask(std::vector<std::vector<edge>>& edges, const edge& e) {
-    edges[e.target % edges.size()].push_back(e);
-  }
+  static void ask(partitioned_edges& edges, const edge& e) { edges[e.target % edges.size()].push_back(e); }
 
   bool any_edges() const {
     return std::any_of(workers_.begin(), workers_.end(), [](const worker& w) {
@@ -198,7 +222,7 @@ class graph_builder {
   /// the next round. Each round's offers are nearer than the last's, so the rounds end; few are needed, and
   /// they are bounded for metrics that are symmetric only up to rounding.
   void link_back(std::size_t partition, std::uint32_t first, worker& w) {
-    std::vector<edge> edges;
+    edge_list edges(options_.memory);
     for (worker& other : workers_) {
       edges.insert(edges.end(), other.edges[partition].begin(), other.edges[partition].end());
       other.edges[partition].clear();
@@ -214,6 +238,7 @@ class graph_builder {
           w.candidates.push_back({edges[end].distance, {}, edges[end].source});
         }
       }
+      journal_.save(w.id, head.level, head.target);
       w.selector.offer(head.target, w.candidates, graph_.capacity(head.level),
                        graph_.links(head.level, head.target),
                        [&](std::uint32_t by, const candidate_type& occluded, auto between) {
@@ -230,11 +255,12 @@ class graph_builder {
 
   vector_view<T, Metric> vectors_;
   hnsw_graph& graph_;
+  link_journal& journal_;
   const hnsw_options& options_;
   search_type search_;
   std::size_t threads_;
-  std::vector<worker> workers_;
-  std::vector<std::pair<std::uint32_t, std::uint32_t>> order_;  // entry, slot
+  resource_vector<worker> workers_;
+  resource_vector<std::pair<std::uint32_t, std::uint32_t>> order_;  // entry, slot
 };
 
 }  // namespace detail

@@ -3,12 +3,14 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
-#include <vector>
 
 #include <alidade/config/namespace.hpp>
 #include <alidade/index/detail/graph_search.hpp>
 #include <alidade/index/detail/hnsw_graph.hpp>
+#include <alidade/index/detail/link_journal.hpp>
 #include <alidade/index/observer.hpp>
+#include <alidade/index/options.hpp>
+#include <alidade/memory/memory_resource.hpp>
 
 namespace alidade {
 inline namespace ALIDADE_ABI_NAMESPACE {
@@ -23,9 +25,16 @@ class graph_repair {
   using search_type = graph_search<T, Metric>;
   using scratch_type = typename search_type::scratch_type;
 
-  graph_repair(const vector_view<T, Metric>& vectors, hnsw_graph& graph, std::size_t width,
-               scratch_type& scratch)
-      : vectors_(vectors), graph_(graph), search_(vectors, graph), width_(width), scratch_(scratch) {}
+  graph_repair(const vector_view<T, Metric>& vectors, hnsw_graph& graph, link_journal& journal,
+               const hnsw_options& options, scratch_type& scratch)
+      : vectors_(vectors),
+        graph_(graph),
+        journal_(journal),
+        search_(vectors, graph),
+        width_(options.ef_construction),
+        scratch_(scratch),
+        reached_(options.memory),
+        queue_(options.memory) {}
 
   void run() {
     reached_.assign(graph_.size(), 0);
@@ -101,6 +110,7 @@ class graph_repair {
 
   /// Replaces the link at `place` by a kept one to `slot`, at its place in the order of distances.
   void put(std::uint32_t node, std::size_t place, std::uint32_t slot) {
+    journal_.save(0, 0, node);
     link* row = graph_.links(0, node);
     const T* origin = vectors_.row(node);
     const auto distance = vectors_.distance(origin, slot);
@@ -113,11 +123,12 @@ class graph_repair {
 
   vector_view<T, Metric> vectors_;
   hnsw_graph& graph_;
+  link_journal& journal_;
   search_type search_;
   std::size_t width_;
   scratch_type& scratch_;
-  std::vector<char> reached_;
-  std::vector<std::uint32_t> queue_;
+  resource_vector<char> reached_;
+  resource_vector<std::uint32_t> queue_;
 };
 
 }  // namespace detail

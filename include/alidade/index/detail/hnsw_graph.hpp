@@ -3,11 +3,11 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
-#include <vector>
 
 #include <alidade/config/assert.hpp>
 #include <alidade/config/namespace.hpp>
 #include <alidade/core/random.hpp>
+#include <alidade/memory/memory_resource.hpp>
 #include <alidade/storage/row_storage.hpp>
 
 namespace alidade {
@@ -47,7 +47,8 @@ class hnsw_graph {
  public:
   static constexpr std::uint32_t npos = 0xffffffffu;
 
-  explicit hnsw_graph(std::size_t M) : M_(M), base_(2 * M), upper_(M) {}
+  explicit hnsw_graph(std::size_t M, memory_resource* memory = nullptr)
+      : M_(M), base_(2 * M, memory), upper_(M, memory), levels_(memory), first_upper_row_(memory) {}
 
   std::size_t size() const noexcept { return levels_.size(); }
   std::size_t capacity(std::size_t level) const noexcept { return level == 0 ? 2 * M_ : M_; }
@@ -92,20 +93,24 @@ class hnsw_graph {
     }
   }
 
-  /// Forgets the newest nodes until `count` are left, the entry point among them, and all links to the others.
-  void truncate(std::size_t count) noexcept {
-    if (count >= size()) return;
-    upper_rows_ = first_upper_row_[count];
-    levels_.resize(count);
-    first_upper_row_.resize(count);
-    for (std::size_t slot = 0; slot < count; ++slot) {
-      for (std::size_t l = 0; l <= level(slot); ++l) {
-        link* const row = links(l, slot);
-        link* const end = row + capacity(l);
-        link* const kept = std::remove_if(row, end, [&](link to) { return to.slot() >= count; });
-        std::fill(kept, end, link(static_cast<std::uint32_t>(slot), edge_rank::fill));
-      }
-    }
+  /// Where the graph ends, and where it is entered.
+  struct mark {
+    std::size_t nodes, upper_rows, base_capacity, upper_capacity;
+    std::uint32_t entry_point;
+  };
+  mark mark_end() const noexcept {
+    return {size(), upper_rows_, base_.capacity(), upper_.capacity(), entry_point_};
+  }
+
+  /// Forgets the nodes that were appended since, to which no other may have a link, and gives back the room for rows that
+  /// was made since.
+  void truncate(const mark& before) noexcept {
+    levels_.resize(before.nodes);
+    first_upper_row_.resize(before.nodes);
+    upper_rows_ = before.upper_rows;
+    entry_point_ = before.entry_point;
+    base_.shrink(before.base_capacity);
+    upper_.shrink(before.upper_capacity);
   }
 
   void set_entry_point(std::uint32_t slot) noexcept { entry_point_ = slot; }
@@ -131,8 +136,8 @@ class hnsw_graph {
   std::size_t M_;
   row_storage<link> base_;
   row_storage<link> upper_;
-  std::vector<std::uint8_t> levels_;
-  std::vector<std::uint32_t> first_upper_row_;
+  resource_vector<std::uint8_t> levels_;
+  resource_vector<std::uint32_t> first_upper_row_;
   std::size_t upper_rows_ = 0;
   std::uint32_t entry_point_ = npos;
 };

@@ -5,11 +5,11 @@
 #include <cstdint>
 #include <span>
 #include <type_traits>
-#include <vector>
 
 #include <alidade/config/namespace.hpp>
 #include <alidade/index/detail/hnsw_graph.hpp>
 #include <alidade/index/detail/vector_set.hpp>
+#include <alidade/memory/memory_resource.hpp>
 
 namespace alidade {
 inline namespace ALIDADE_ABI_NAMESPACE {
@@ -52,8 +52,14 @@ class neighbor_selector {
   using candidate_type = candidate<D, P>;
 
   neighbor_selector(const vector_view<T, Metric>& vectors, const vector_view<T, pruning_metric>& pruning,
-                    float alpha, bool fill)
-      : vectors_(vectors), pruning_(pruning), alpha_(alpha), fill_(fill) {}
+                    float alpha, bool fill, memory_resource* memory)
+      : vectors_(vectors),
+        pruning_(pruning),
+        alpha_(alpha),
+        fill_(fill),
+        row_(memory),
+        addresses_(memory),
+        distances_(memory) {}
 
   /// Writes a new node's row from candidates sorted nearest first, `capacity` at most, nearest first; the candidates'
   /// ranks are set.
@@ -201,9 +207,9 @@ class neighbor_selector {
   vector_view<T, pruning_metric> pruning_;
   float alpha_;
   bool fill_;
-  std::vector<candidate_type> row_;
-  std::vector<const T*> addresses_;
-  std::vector<D> distances_;
+  resource_vector<candidate_type> row_;
+  resource_vector<const T*> addresses_;
+  resource_vector<D> distances_;
 };
 
 }  // namespace detail

@@ -14,6 +14,7 @@
 #include <alidade/core/half.hpp>
 #include <alidade/core/matrix_view.hpp>
 #include <alidade/distance/metric.hpp>
+#include <alidade/memory/memory_resource.hpp>
 #include <alidade/simd/prefetch.hpp>
 #include <alidade/storage/key_map.hpp>
 #include <alidade/storage/row_storage.hpp>
@@ -92,8 +93,8 @@ class vector_set {
   using D = distance_type<Metric, T>;
   static constexpr std::size_t max_rows = (std::size_t{1} << 30) - 1;  // a link has two bits beside the slot
 
-  vector_set(std::size_t dimension, Metric metric)
-      : dimension_(dimension), metric_(std::move(metric)), rows_(dimension) {}
+  vector_set(std::size_t dimension, Metric metric, memory_resource* memory = nullptr)
+      : dimension_(dimension), metric_(std::move(metric)), rows_(dimension, memory), keys_(memory) {}
 
   std::size_t size() const noexcept { return keys_.size(); }
   std::size_t dimension() const noexcept { return dimension_; }
@@ -170,8 +171,14 @@ class vector_set {
     return rows.rows();
   }
 
-  /// Forgets the newest rows until `count` are left.
-  void truncate(std::size_t count) noexcept { keys_.truncate(count); }
+  std::size_t row_capacity() const noexcept { return rows_.capacity(); }
+
+  /// Forgets the newest rows until `count` are left, and gives back the room for rows that was made since it was for
+  /// `capacity`.
+  void truncate(std::size_t count, std::size_t capacity) noexcept {
+    keys_.truncate(count);
+    rows_.shrink(capacity);
+  }
 
   /// Checks a vector and writes its stored form, of stride() elements; errc{} when it is accepted.
   errc prepare(std::span<const T> in, T* out) const noexcept {

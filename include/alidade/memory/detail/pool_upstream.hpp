@@ -5,7 +5,7 @@
 #include <alidade/config/compiler.hpp>
 #include <alidade/config/namespace.hpp>
 #include <alidade/memory/memory_pool_options.hpp>
-#include <alidade/memory/memory_pool_resource.hpp>
+#include <alidade/memory/memory_resource.hpp>
 
 namespace alidade {
 inline namespace ALIDADE_ABI_NAMESPACE {

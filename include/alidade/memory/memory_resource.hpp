@@ -3,10 +3,11 @@
 #include <cstddef>
 #include <new>
 #include <type_traits>
+#include <vector>
 
 #include <alidade/config/compiler.hpp>
 #include <alidade/config/namespace.hpp>
-#include <alidade/memory/aligned.hpp>
+#include <alidade/core/checked_product.hpp>
 
 #if ALIDADE_HAS_PMR
 #include <memory_resource>
@@ -48,17 +49,38 @@ class memory_resource {
   virtual bool do_is_equal(const memory_resource& other) const noexcept = 0;
 };
 
+#endif
+
+namespace detail {
+
+/// From the resource; from operator new where it is null.
+inline void* allocate_from(memory_resource* resource, std::size_t bytes, std::size_t alignment) {
+  if (resource != nullptr) return resource->allocate(bytes, alignment);
+  if (alignment <= __STDCPP_DEFAULT_NEW_ALIGNMENT__) return ::operator new(bytes);
+  return ::operator new (bytes, std::align_val_t{alignment});
+}
+
+/// Takes back what allocate_from() gave for the same arguments.
+inline void deallocate_to(memory_resource* resource, void* block, std::size_t bytes,
+                          std::size_t alignment) noexcept {
+  if (resource != nullptr) return resource->deallocate(block, bytes, alignment);
+  if (alignment <= __STDCPP_DEFAULT_NEW_ALIGNMENT__) return ::operator delete(block);
+  ::operator delete (block, std::align_val_t{alignment});
+}
+
+}  // namespace detail
+
+#if !ALIDADE_HAS_PMR
+
 namespace detail {
 
 class new_delete final : public memory_resource {
  private:
   void* do_allocate(std::size_t bytes, std::size_t alignment) override {
-    if (alignment <= __STDCPP_DEFAULT_NEW_ALIGNMENT__) return ::operator new(bytes);
-    return ::operator new (bytes, std::align_val_t{alignment});
+    return allocate_from(nullptr, bytes, alignment);
   }
-  void do_deallocate(void* block, std::size_t, std::size_t alignment) override {
-    if (alignment <= __STDCPP_DEFAULT_NEW_ALIGNMENT__) return ::operator delete(block);
-    ::operator delete (block, std::align_val_t{alignment});
+  void do_deallocate(void* block, std::size_t bytes, std::size_t alignment) override {
+    deallocate_to(nullptr, block, bytes, alignment);
   }
   bool do_is_equal(const memory_resource& other) const noexcept override { return this == &other; }
 };
@@ -74,7 +96,8 @@ inline memory_resource* new_delete_resource() noexcept {
 
 /// A standard allocator over a resource, for containers where std::pmr is missing. Of a concrete pool it also calls the
 /// inlined functions, which std::pmr::polymorphic_allocator cannot; what containers allocate is then never virtual.
-/// The resource must outlive whatever uses it. Copies of a container use the same resource.
+/// The resource must outlive whatever uses it. A null memory_resource* stands for operator new. Copies of a container use
+/// the same resource.
 template <class T, class Resource = memory_resource>
 class resource_allocator {
  public:
@@ -92,11 +115,20 @@ class resource_allocator {
 
   /// Throws std::bad_array_new_length where the bytes cannot be counted, and what the resource throws.
   [[nodiscard]] T* allocate(std::size_t count) {
-    return static_cast<T*>(resource_->allocate(detail::checked_product(count, sizeof(T)), alignof(T)));
+    const std::size_t bytes = detail::checked_product(count, size);
+    if constexpr (std::is_same_v<Resource, memory_resource>) {
+      return static_cast<T*>(detail::allocate_from(resource_, bytes, alignof(T)));
+    } else {
+      return static_cast<T*>(resource_->allocate(bytes, alignof(T)));
+    }
   }
 
   void deallocate(T* block, std::size_t count) noexcept {
-    resource_->deallocate(block, count * sizeof(T), alignof(T));
+    if constexpr (std::is_same_v<Resource, memory_resource>) {
+      detail::deallocate_to(resource_, block, count * size, alignof(T));
+    } else {
+      resource_->deallocate(block, count * size, alignof(T));
+    }
   }
 
   Resource* resource() const noexcept { return resource_; }
@@ -107,8 +139,17 @@ class resource_allocator {
   }
 
  private:
+  static constexpr std::size_t size = sizeof(T);  // NOLINT(bugprone-sizeof-expression): T may be a pointer
+
   Resource* resource_;
 };
 
+namespace detail {
+
+/// A vector whose elements are in a resource's memory; to be constructed with a memory_resource*, which may be null.
+template <class T>
+using resource_vector = std::vector<T, resource_allocator<T>>;
+
+}  // namespace detail
 }  // namespace ALIDADE_ABI_NAMESPACE
 }  // namespace alidade
