@@ -33,7 +33,7 @@ class digest {
   std::uint64_t state_ = 0xcbf29ce484222325u;
 };
 
-const std::vector<std::size_t>& lengths() {
+const std::vector<std::size_t>& digest_lengths() {
   static const std::vector<std::size_t> all{0,  1,  2,  3,  7,  8,   15,  16,  17,  31,  32,  33,
                                             47, 63, 64, 65, 96, 100, 127, 128, 130, 300, 784, 1537};
   return all;
@@ -41,7 +41,7 @@ const std::vector<std::size_t>& lengths() {
 
 template <class T>
 void add_numbers(digest& d, test::random& r) {
-  for (const std::size_t n : lengths()) {
+  for (const std::size_t n : digest_lengths()) {
     const auto a = r.vector<T>(n), b = r.vector<T>(n);
     d.add(l2_squared(reproducible, a, b));
     d.add(inner_product(reproducible, a, b));
@@ -96,7 +96,7 @@ TEST_CASE("reproducible distances have the same bits on every architecture") {
   add_numbers<bf16>(reals, r);
   add_numbers<std::int8_t>(integers, r);
   add_numbers<std::uint8_t>(integers, r);
-  for (const std::size_t n : lengths()) {
+  for (const std::size_t n : digest_lengths()) {
     const auto a = r.vector<bits8>(n), b = r.vector<bits8>(n);
     integers.add(hamming(a, b));
     integers.add(jaccard(a, b));

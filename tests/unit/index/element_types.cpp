@@ -14,19 +14,15 @@ using namespace alidade;
 
 namespace {
 
-template <class T>
-constexpr std::size_t columns =
-    std::is_same_v<T, bits8> ? 32 : 19;  // neither a multiple of the registers' lanes
-
 /// Rows near a few centres, in any element type.
 template <class T>
-std::vector<T> clustered(std::size_t rows) {
+std::vector<T> clustered(std::size_t rows, std::size_t columns) {
   test::random r(5);
   constexpr std::size_t centres = 20;
-  const auto centre = r.vector<T>(centres * columns<T>);
-  std::vector<T> values(rows * columns<T>);
+  const auto centre = r.vector<T>(centres * columns);
+  std::vector<T> values(rows * columns);
   for (std::size_t i = 0; i < values.size(); ++i) {
-    const T base = centre[(i / columns<T> % centres) * columns<T> + i % columns<T>];
+    const T base = centre[(i / columns % centres) * columns + i % columns];
     const float noise = 0.2f * r.normal();
     if constexpr (std::is_floating_point_v<T>) {
       values[i] = base + static_cast<T>(noise);
@@ -43,35 +39,37 @@ std::vector<T> clustered(std::size_t rows) {
   return values;
 }
 
-constexpr std::size_t rows = 600, k = 10, queries = 50;
-
 template <class T>
 struct sample {
+  static constexpr std::size_t rows = 600, queries = 50, k = 10;
+  static constexpr std::size_t columns =
+      std::is_same_v<T, bits8> ? 32 : 19;  // neither a multiple of the registers' lanes
+
   sample() : keys(rows) {
     for (std::size_t i = 0; i < rows; ++i) keys[i] = 7 * i;
   }
-  std::vector<T> values = clustered<T>(rows);
+  std::vector<T> values = clustered<T>(rows, columns);
   std::vector<std::uint64_t> keys;
-  matrix_view<T> data{values.data(), rows, columns<T>};
-  matrix_view<T> asked{values.data(), queries, columns<T>};
+  matrix_view<T> data{values.data(), rows, columns};
+  matrix_view<T> asked{values.data(), queries, columns};
 };
 
 /// The flat index against a sort of all distances, by the metric's own call.
 template <class T, class Metric>
 void check_flat_index() {
   const sample<T> s;
-  flat_index<T, Metric> flat(columns<T>);
+  flat_index<T, Metric> flat(s.columns);
   flat.add(s.keys, s.data);
-  const auto exact = flat.search(s.asked, {.k = k});
+  const auto exact = flat.search(s.asked, {.k = s.k});
   std::size_t wrong = 0;
-  for (std::size_t q = 0; q < queries; ++q) {
+  for (std::size_t q = 0; q < s.queries; ++q) {
     std::vector<double> distances;
-    for (std::size_t i = 0; i < rows; ++i)
+    for (std::size_t i = 0; i < s.rows; ++i)
       distances.push_back(static_cast<double>(Metric{}(s.asked[q], s.data[i])));
-    std::nth_element(distances.begin(), distances.begin() + (k - 1), distances.end());
+    std::nth_element(distances.begin(), distances.begin() + (s.k - 1), distances.end());
     const auto worst = static_cast<double>(exact[q].back().distance);
-    wrong += !(std::abs(worst - distances[k - 1]) <= 1e-5 * (1 + std::abs(worst)));
-    CHECK(exact[q].size() == k);
+    wrong += !(std::abs(worst - distances[s.k - 1]) <= 1e-5 * (1 + std::abs(worst)));
+    CHECK(exact[q].size() == s.k);
   }
   CHECK(wrong == 0);
 }
@@ -81,13 +79,13 @@ void check_flat_index() {
 template <class T, class Metric>
 void check_graph() {
   const sample<T> s;
-  flat_index<T, Metric> flat(columns<T>);
-  hnsw_index<T, Metric> graph(columns<T>, {.M = 12, .ef_construction = 100});
+  flat_index<T, Metric> flat(s.columns);
+  hnsw_index<T, Metric> graph(s.columns, {.M = 12, .ef_construction = 100});
   flat.add(s.keys, s.data);
   graph.add(s.keys, s.data);
-  const auto exact = flat.search(s.asked, {.k = k});
-  const auto found = graph.search(s.asked, {.k = k, .ef = 80});
-  CHECK(test::recall(found, exact, queries) >= 0.95);
+  const auto exact = flat.search(s.asked, {.k = s.k});
+  const auto found = graph.search(s.asked, {.k = s.k, .ef = 80});
+  CHECK(test::recall(found, exact, s.queries) >= 0.95);
 }
 
 }  // namespace

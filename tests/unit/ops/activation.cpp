@@ -17,8 +17,8 @@ using namespace alidade;
 
 namespace {
 
-constexpr float infinity = std::numeric_limits<float>::infinity();
-constexpr float not_a_number = std::numeric_limits<float>::quiet_NaN();
+constexpr float float_infinity = std::numeric_limits<float>::infinity();
+constexpr float float_nan = std::numeric_limits<float>::quiet_NaN();
 
 double exact_sigmoid(double x) {
   const double t = std::exp(-std::abs(x));
@@ -26,7 +26,7 @@ double exact_sigmoid(double x) {
 }
 double exact_tanh(double x) { return std::tanh(x); }
 double exact_gelu(double x) {
-  return x == -infinity ? 0.0 : 0.5 * x * std::erfc(-x * 0.70710678118654752440);
+  return x == -float_infinity ? 0.0 : 0.5 * x * std::erfc(-x * 0.70710678118654752440);
 }
 
 /// The distance between floats about x.
@@ -64,12 +64,12 @@ worst worst_error(Exact exact, std::uint32_t first, std::uint32_t step, bool flu
     ops::detail::transform<V, 2>(Operation{}, y.data(), n, x.data());
     for (std::size_t i = 0; i < n; ++i) {
       if (std::isnan(x[i])) {
-        if (!std::isnan(y[i])) return {infinity, x[i]};
+        if (!std::isnan(y[i])) return {float_infinity, x[i]};
         continue;
       }
       const double wanted = exact(static_cast<double>(x[i]));
       if (std::isinf(wanted)) {
-        if (static_cast<double>(y[i]) != wanted) return {infinity, x[i]};
+        if (static_cast<double>(y[i]) != wanted) return {float_infinity, x[i]};
         continue;
       }
       if (flushing && (std::abs(wanted) < 0x1.1p-126 || std::abs(x[i]) < 0x1p-126f)) continue;
@@ -112,23 +112,23 @@ TEST_CASE("tanh is within its bound") { check_errors<ops::detail::tanh_operation
 TEST_CASE("gelu is within its bound") { check_errors<ops::detail::gelu_operation>(exact_gelu, 8); }
 
 TEST_CASE("activations at their limits") {
-  CHECK(one(ops::sigmoid, infinity) == 1.0f);
-  CHECK(one(ops::sigmoid, -infinity) == 0.0f);
+  CHECK(one(ops::sigmoid, float_infinity) == 1.0f);
+  CHECK(one(ops::sigmoid, -float_infinity) == 0.0f);
   CHECK(one(ops::sigmoid, 0.0f) == 0.5f);
-  CHECK(one(ops::tanh, infinity) == 1.0f);
-  CHECK(one(ops::tanh, -infinity) == -1.0f);
+  CHECK(one(ops::tanh, float_infinity) == 1.0f);
+  CHECK(one(ops::tanh, -float_infinity) == -1.0f);
   CHECK(one(ops::tanh, 20.0f) == 1.0f);
   CHECK(one(ops::tanh, 0.0f) == 0.0f);
   CHECK(std::signbit(one(ops::tanh, -0.0f)));
   CHECK(one(ops::tanh, -1e-30f) == -1e-30f);
-  CHECK(one(ops::gelu, infinity) == infinity);
-  CHECK(one(ops::gelu, -infinity) == 0.0f);
+  CHECK(one(ops::gelu, float_infinity) == float_infinity);
+  CHECK(one(ops::gelu, -float_infinity) == 0.0f);
   CHECK(one(ops::gelu, 100.0f) == 100.0f);
   CHECK(one(ops::gelu, 0.0f) == 0.0f);
   CHECK(one(ops::gelu, std::numeric_limits<float>::max()) == std::numeric_limits<float>::max());
   for (const function f : {function(ops::sigmoid), function(ops::tanh), function(ops::gelu)}) {
-    CHECK(std::isnan(one(f, not_a_number)));
-    CHECK(std::isnan(one(f, -not_a_number)));
+    CHECK(std::isnan(one(f, float_nan)));
+    CHECK(std::isnan(one(f, -float_nan)));
   }
 }
 
@@ -179,16 +179,16 @@ TEST_CASE("softmax is within its bound at every length and misalignment, in plac
 }
 
 TEST_CASE("softmax of infinities and NaN") {
-  std::vector<float> x{1.0f, infinity, -infinity, infinity, 3.0f}, out(5);
+  std::vector<float> x{1.0f, float_infinity, -float_infinity, float_infinity, 3.0f}, out(5);
   ops::softmax(x, out);
   CHECK(out == std::vector<float>{0.0f, 0.5f, 0.0f, 0.5f, 0.0f});
-  x = {-infinity, -infinity, -infinity, -infinity};
+  x = {-float_infinity, -float_infinity, -float_infinity, -float_infinity};
   ops::softmax(x, x);
   CHECK(x == std::vector<float>{0.25f, 0.25f, 0.25f, 0.25f});
-  x = {2.0f, -infinity, 2.0f};
+  x = {2.0f, -float_infinity, 2.0f};
   ops::softmax(x, x);
   CHECK(x == std::vector<float>{0.5f, 0.0f, 0.5f});
-  x = {1.0f, not_a_number, infinity};
+  x = {1.0f, float_nan, float_infinity};
   ops::softmax(x, x);
   for (const float p : x) CHECK(std::isnan(p));
   x = {3e38f, -3e38f};

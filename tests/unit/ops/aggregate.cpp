@@ -17,7 +17,7 @@ using namespace alidade;
 
 namespace {
 
-constexpr double infinity = std::numeric_limits<double>::infinity();
+constexpr double double_infinity = std::numeric_limits<double>::infinity();
 
 template <class T>
 std::vector<T> numbers(std::size_t n, std::uint32_t seed) {
@@ -57,7 +57,7 @@ struct expected {
 };
 
 template <class T>
-constexpr double unit = std::is_same_v<T, float> ? 0x1p-24 : 0x1p-53;
+constexpr double sum_unit = std::is_same_v<T, float> ? 0x1p-24 : 0x1p-53;
 
 /// What the oracle itself may be wrong by, where long double is double.
 double slack(std::size_t n) {
@@ -77,11 +77,11 @@ void check(const ops::aggregates<T>& found, const T* p, std::size_t n, std::size
   CHECK(found.max == high);
   const auto count = static_cast<double>(n), absolute = static_cast<double>(exact.absolute);
   if constexpr (std::is_floating_point_v<T>) {
-    const double bound = (roundings * unit<T> + 0x1p-52 + slack(n)) * absolute;
+    const double bound = (roundings * sum_unit<T> + 0x1p-52 + slack(n)) * absolute;
     CHECK(std::abs(static_cast<double>(static_cast<long double>(found.sum) - exact.sum)) <= bound);
     const double distance = static_cast<double>(exact.distance) / count;
     CHECK(std::abs(static_cast<double>(static_cast<long double>(found.mean) - exact.mean)) <=
-          (roundings + 2) * unit<T> * distance + (0x1p-51 + slack(n)) * absolute / count);
+          (roundings + 2) * sum_unit<T> * distance + (0x1p-51 + slack(n)) * absolute / count);
   } else {
     CHECK(static_cast<long double>(found.sum) == exact.sum);
     CHECK(std::abs(static_cast<double>(static_cast<long double>(found.mean) - exact.mean)) <=
@@ -120,7 +120,7 @@ TEST_CASE_TEMPLATE("a run has the aggregates of its definition at every length a
         double magnitude = 0;
         for (const T x : values) magnitude += std::abs(static_cast<double>(x)) / static_cast<double>(n);
         CHECK(std::abs(ops::mean(run.span()) - found.mean) <=
-              (std::is_floating_point_v<T> ? 48 * unit<T> : 0x1p-50) * magnitude);
+              (std::is_floating_point_v<T> ? 48 * sum_unit<T> : 0x1p-50) * magnitude);
         CHECK(ops::variance(run.span()) == found.variance());
       }
     }
@@ -191,9 +191,9 @@ TEST_CASE_TEMPLATE("nothing has the aggregates of the empty set", T, float, doub
   CHECK(found.count == 0);
   CHECK(found.sum == 0);
   CHECK(found.min ==
-        (std::is_floating_point_v<T> ? static_cast<T>(infinity) : std::numeric_limits<T>::max()));
+        (std::is_floating_point_v<T> ? static_cast<T>(double_infinity) : std::numeric_limits<T>::max()));
   CHECK(found.max ==
-        (std::is_floating_point_v<T> ? static_cast<T>(-infinity) : std::numeric_limits<T>::lowest()));
+        (std::is_floating_point_v<T> ? static_cast<T>(-double_infinity) : std::numeric_limits<T>::lowest()));
   CHECK(std::isnan(found.mean));
   CHECK(std::isnan(found.variance()));
   CHECK(std::isnan(found.sample_variance()));
@@ -239,19 +239,19 @@ TEST_CASE_TEMPLATE("one NaN anywhere makes all but the count NaN", T, float, dou
 
 TEST_CASE_TEMPLATE("infinities are extremes", T, float, double) {
   std::vector<T> x = numbers<T>(1500, 2);
-  x[700] = static_cast<T>(infinity);
-  CHECK(ops::sum(x) == infinity);
-  CHECK(ops::aggregate(x).mean == infinity);
-  CHECK(ops::min_max(x).max == static_cast<T>(infinity));
+  x[700] = static_cast<T>(double_infinity);
+  CHECK(ops::sum(x) == double_infinity);
+  CHECK(ops::aggregate(x).mean == double_infinity);
+  CHECK(ops::min_max(x).max == static_cast<T>(double_infinity));
   CHECK(ops::min_max(x).min == *std::min_element(x.begin(), x.end()));
   CHECK(std::isnan(ops::variance(x)));
-  x[1400] = static_cast<T>(-infinity);
+  x[1400] = static_cast<T>(-double_infinity);
   CHECK(std::isnan(ops::sum(x)));
   const auto all = ops::aggregate(x);
-  CHECK(all.min == static_cast<T>(-infinity));
-  CHECK(all.max == static_cast<T>(infinity));
+  CHECK(all.min == static_cast<T>(-double_infinity));
+  CHECK(all.max == static_cast<T>(double_infinity));
   CHECK(std::isnan(all.mean));
-  CHECK(ops::min_max(x).min == static_cast<T>(-infinity));
+  CHECK(ops::min_max(x).min == static_cast<T>(-double_infinity));
 }
 
 TEST_CASE("floats of any size neither overflow nor underflow") {
@@ -425,16 +425,16 @@ TEST_CASE("the mean of an aggregate keeps digits among values of any size") {
   const double exact = (1e10 + static_cast<double>(x.size() - 1)) / static_cast<double>(x.size());
   CHECK(ops::aggregate(x).mean == doctest::Approx(exact).epsilon(1e-14));
   x.assign(3000, 1e308);  // sums overflow
-  CHECK(ops::aggregate(x).mean == infinity);
+  CHECK(ops::aggregate(x).mean == double_infinity);
 }
 
 TEST_CASE_TEMPLATE("a NaN in any block, next to infinities of both signs, is seen by min_max", T, float,
                    double) {
   for (const std::size_t at : {0u, 5u, 1023u, 1024u, 2047u, 2048u, 2999u}) {
     std::vector<T> x(3000, T(1));
-    x[100] = static_cast<T>(infinity);
-    x[200] = static_cast<T>(-infinity);
-    CHECK(ops::min_max(x).min == static_cast<T>(-infinity));
+    x[100] = static_cast<T>(double_infinity);
+    x[200] = static_cast<T>(-double_infinity);
+    CHECK(ops::min_max(x).min == static_cast<T>(-double_infinity));
     x[at] = std::numeric_limits<T>::quiet_NaN();
     CHECK(std::isnan(ops::min_max(x).min));
     CHECK(std::isnan(ops::min_max(x).max));

@@ -37,7 +37,7 @@ struct matrix {
 };
 
 template <class T>
-constexpr double unit = sizeof(T) == 4 ? 0x1p-24 : 0x1p-53;
+constexpr double product_unit = sizeof(T) == 4 ? 0x1p-24 : 0x1p-53;
 
 /// sum a_il b_lj (or b_jl) and sum |a_il b_lj|
 struct term_sum {
@@ -71,7 +71,7 @@ void check(std::size_t m, std::size_t n, std::size_t k, std::size_t padding) {
   for (std::size_t i = 0; i < m; ++i) {
     for (std::size_t j = 0; j < n; ++j) {
       const term_sum exact(a, b, false, i, j), exact_inner(a, transposed, true, i, j);
-      const double bound = roundings * unit<T> + oracle + 0x1p-52;
+      const double bound = roundings * product_unit<T> + oracle + 0x1p-52;
       REQUIRE(std::abs(static_cast<double>(product.span()[i * n + j]) - exact.sum) <= bound * exact.absolute);
       REQUIRE(std::abs(static_cast<double>(inner.span()[i * n + j]) - exact_inner.sum) <=
               bound * exact_inner.absolute);
@@ -113,7 +113,7 @@ TEST_CASE_TEMPLATE("products of a matrix and a vector at every length and misali
       for (std::size_t i = 0; i < m; ++i) {
         const term_sum exact(a, x, true, i, 0);
         const double bound =
-            (static_cast<double>(k) / 2 + 8) * unit<T> +
+            (static_cast<double>(k) / 2 + 8) * product_unit<T> +
             static_cast<double>(k) * static_cast<double>(std::numeric_limits<long double>::epsilon());
         REQUIRE(std::abs(static_cast<double>(y.span()[i]) - exact.sum) <= bound * exact.absolute);
       }

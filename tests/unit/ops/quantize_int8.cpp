@@ -15,7 +15,7 @@ using namespace alidade;
 
 namespace {
 
-constexpr float infinity = std::numeric_limits<float>::infinity();
+constexpr float infinite = std::numeric_limits<float>::infinity();
 
 /// The documented formula.
 int code_of(float x, const ops::int8_parameters& p) {
@@ -55,7 +55,7 @@ TEST_CASE("codes are those of the formula at every length and misalignment, and 
   }
 }
 
-TEST_CASE("ties go to even, and what is beyond the range to its ends") {
+TEST_CASE("ties go to even, and what is infinite the range to its ends") {
   const ops::int8_parameters unit{1.0f, 0, -127}, full{1.0f, 0, -128};
   const std::vector<float> x{0.5f,   1.5f,   2.5f, -0.5f,   -1.5f,   -2.5f,
                              126.5f, 127.5f, 1e9f, -126.5f, -127.5f, -3e38f};
@@ -86,7 +86,7 @@ TEST_CASE("parameters cover the range and represent zero exactly") {
                                                                         {5.0f, 5.0f}}) {
       const ops::int8_parameters p = ops::fit_int8(low, high, scheme);
       CHECK(p.scale >= std::numeric_limits<float>::min());
-      CHECK(p.scale < infinity);
+      CHECK(p.scale < infinite);
       CHECK(p.lowest == (scheme == int8_scheme::symmetric ? -127 : -128));
       if (scheme == int8_scheme::symmetric) CHECK(p.zero_point == 0);
       const std::vector<float> ends{low, high, 0.0f};
@@ -137,7 +137,7 @@ TEST_CASE("rows are quantized each by its own range") {
 }
 
 TEST_CASE("what is not finite is refused by its place") {
-  for (const float bad : {infinity, -infinity, std::numeric_limits<float>::quiet_NaN()}) {
+  for (const float bad : {infinite, -infinite, std::numeric_limits<float>::quiet_NaN()}) {
     for (const std::size_t n : {1u, 5u, 16u, 33u, 100u}) {
       for (std::size_t at = 0; at < n; at += 1 + n / 20) {
         std::vector<float> x(n, 0.5f);
@@ -269,5 +269,5 @@ TEST_CASE("measured errors are those of their definitions") {
   CHECK(lost.sqnr_db == doctest::Approx(10 * std::log10((1.5625 + 4 + 12.25) / 0.3125)));
   const ops::int8_error none = ops::measure_int8_error({}, {}, {});
   CHECK(none.rmse == 0);
-  CHECK(none.sqnr_db == static_cast<double>(infinity));
+  CHECK(none.sqnr_db == static_cast<double>(infinite));
 }

@@ -10,7 +10,7 @@ using namespace alidade::perf;
 
 namespace {
 
-constexpr health_limits limits{
+constexpr health_limits both_limits{
     .degraded_ns = 1000, .critical_ns = 5000, .recovery = 0.8, .hold = 2, .min_count = 10};
 
 /// The states after each of some intervals: o, d or c.
@@ -24,35 +24,35 @@ std::string states(const health_limits& under, std::initializer_list<std::uint64
 }  // namespace
 
 TEST_CASE("a limit itself belongs to the worse state, which is entered at once") {
-  CHECK(states(limits, {0, 999, 1000, 4999, 5000}) == "ooddc");
-  CHECK(states(limits, {5000}) == "c");
+  CHECK(states(both_limits, {0, 999, 1000, 4999, 5000}) == "ooddc");
+  CHECK(states(both_limits, {5000}) == "c");
 }
 
 TEST_CASE("a state is left when two intervals in a row are below 0.8 of its limit") {
-  CHECK(states(limits, {1000, 799, 799}) == "ddo");
-  CHECK(states(limits, {1000, 800, 800, 800, 800}) == "ddddd");
-  CHECK(states(limits, {1000, 799, 800, 799, 799}) == "ddddo");
-  CHECK(states(limits, {5000, 4000, 4000, 3999, 3999}) == "ccccd");
+  CHECK(states(both_limits, {1000, 799, 799}) == "ddo");
+  CHECK(states(both_limits, {1000, 800, 800, 800, 800}) == "ddddd");
+  CHECK(states(both_limits, {1000, 799, 800, 799, 799}) == "ddddo");
+  CHECK(states(both_limits, {5000, 4000, 4000, 3999, 3999}) == "ccccd");
 }
 
 TEST_CASE("from critical to the worst state that all intervals of the row deserve") {
-  CHECK(states(limits, {6000, 100, 100}) == "cco");
-  CHECK(states(limits, {6000, 100, 3000}) == "ccd");
-  CHECK(states(limits, {6000, 3000, 100, 100, 100}) == "ccddo");
+  CHECK(states(both_limits, {6000, 100, 100}) == "cco");
+  CHECK(states(both_limits, {6000, 100, 3000}) == "ccd");
+  CHECK(states(both_limits, {6000, 3000, 100, 100, 100}) == "ccddo");
 }
 
 TEST_CASE("a value that swings about a limit changes the state once") {
-  CHECK(states(limits, {990, 1010, 990, 1010, 990, 1010, 990}) == "odddddd");
+  CHECK(states(both_limits, {990, 1010, 990, 1010, 990, 1010, 990}) == "odddddd");
 }
 
 TEST_CASE("intervals with few latencies neither end a row nor lengthen it") {
   health_tracker tracker;
-  CHECK(tracker.update(limits, 9000, 9) == health::ok);
-  CHECK(tracker.update(limits, 1500, 10) == health::degraded);
-  CHECK(tracker.update(limits, 100, 10) == health::degraded);
-  CHECK(tracker.update(limits, 0, 0) == health::degraded);
-  CHECK(tracker.update(limits, 9000, 9) == health::degraded);
-  CHECK(tracker.update(limits, 100, 10) == health::ok);
+  CHECK(tracker.update(both_limits, 9000, 9) == health::ok);
+  CHECK(tracker.update(both_limits, 1500, 10) == health::degraded);
+  CHECK(tracker.update(both_limits, 100, 10) == health::degraded);
+  CHECK(tracker.update(both_limits, 0, 0) == health::degraded);
+  CHECK(tracker.update(both_limits, 9000, 9) == health::degraded);
+  CHECK(tracker.update(both_limits, 100, 10) == health::ok);
   CHECK(tracker.state() == health::ok);
 }
 
@@ -66,7 +66,7 @@ TEST_CASE("limits of 0 are none") {
 
 TEST_CASE("limits out of range are invalid") {
   CHECK(valid(health_limits{}));
-  CHECK(valid(limits));
+  CHECK(valid(both_limits));
   CHECK(valid(
       {.quantile = 0, .degraded_ns = 5, .critical_ns = 5, .recovery = 1, .hold = 1'000'000, .min_count = 1}));
   CHECK_FALSE(valid({.quantile = -0.01}));
