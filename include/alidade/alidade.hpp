@@ -3,6 +3,7 @@
 /// The whole library. The headers of each room can also be included alone.
 
 #include <alidade/cache/lru_cache.hpp>
+#include <alidade/cache/sharded_lru_cache.hpp>
 #include <alidade/config/version.hpp>
 #include <alidade/core/errors.hpp>
 #include <alidade/core/half.hpp>

@@ -8,6 +8,11 @@
 namespace alidade {
 inline namespace ALIDADE_ABI_NAMESPACE {
 
+namespace detail {
+template <class Cache>
+struct cache_access;
+}  // namespace detail
+
 /// Keeps an entry of a cache alive, whatever the cache does with it, and out of reach of eviction; when the last one of an entry
 /// is let go the entry is the most recent. The cache must outlive it.
 template <class Cache, class Value>
@@ -34,6 +39,7 @@ class cache_pin {
 
  private:
   friend Cache;
+  friend detail::cache_access<Cache>;
   cache_pin(Cache& cache, std::uint32_t slot) noexcept : cache_(&cache), slot_(slot) { cache.hold(slot); }
 
   Cache* cache_ = nullptr;

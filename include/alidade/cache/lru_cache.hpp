@@ -225,6 +225,7 @@ class lru_cache {
 
  private:
   friend pin;
+  friend detail::cache_access<lru_cache>;
   static constexpr std::size_t step_entries = 512, step_chunks = 2;
 
   /// What a policy sees.
@@ -294,16 +295,20 @@ class lru_cache {
     }
     return least <= options_.max_bytes && weight <= options_.max_bytes - least;
   }
-  bool fits(std::size_t weight, std::uint32_t replaced) const noexcept {
+  /// What bytes() is with an entry that owns `weight` bytes, in place of `replaced`, of which the caller has a pin.
+  std::size_t bytes_with(std::size_t weight, std::uint32_t replaced) const noexcept {
     std::size_t wanted = bytes() + weight;
     if (options_.count_overhead) wanted += entries_.next_slot_bytes();
     if (replaced == no_slot) {
-      if (size() >= options_.max_entries) return false;
       if (options_.count_overhead) wanted += index_.next_entry_bytes();
     } else if (entries_[replaced].pins == 1) {
       wanted -= entries_[replaced].weight;
     }
-    return wanted <= options_.max_bytes;
+    return wanted;
+  }
+  bool fits(std::size_t weight, std::uint32_t replaced) const noexcept {
+    return (replaced != no_slot || size() < options_.max_entries) &&
+           bytes_with(weight, replaced) <= options_.max_bytes;
   }
   /// Gives back memory that no entry needs, then evicts, until an entry of this weight fits, or a callback has put its key in, or taken it out.
   bool make_room(const Key& key, std::uint32_t hash, std::size_t weight, std::uint32_t replaced) {
@@ -418,6 +423,7 @@ class lru_cache {
       e.weight = 0;
     }
     const pin alive(*this, slot);
+    leaving_ = slot;
     if (callback_) callback_(e.key, e.value, cause);
   }
 
@@ -473,6 +479,7 @@ class lru_cache {
   std::size_t weights_ = 0;  // of all that is alive
   std::size_t pinned_ = 0, pinned_weights_ = 0;
   std::size_t swept_ = 0;
+  std::uint32_t leaving_ = no_slot;  // what the last callback was about
 };
 
 }  // namespace ALIDADE_ABI_NAMESPACE

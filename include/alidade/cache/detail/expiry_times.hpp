@@ -26,6 +26,10 @@ class expiry_times {
   void reserve(std::size_t slots) {
     if (times_.size() < slots) resize(slots + times_.size() / 8);
   }
+  /// What memory_bytes() is after reserve(slots).
+  std::size_t bytes_with(std::size_t slots) const noexcept {
+    return times_.size() < slots ? (slots + times_.size() / 8) * sizeof(std::int64_t) : memory_bytes();
+  }
   /// Gives back what is beyond so many slots. Whether that was anything. Strong guarantee.
   bool shrink(std::size_t slots) {
     const std::size_t before = times_.capacity();

@@ -1,0 +1,106 @@
+#pragma once
+
+#include <algorithm>
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <system_error>
+#include <utility>
+
+#include <alidade/cache/detail/entry_storage.hpp>
+#include <alidade/cache/detail/tag_index.hpp>
+#include <alidade/cache/options.hpp>
+#include <alidade/config/namespace.hpp>
+
+namespace alidade {
+inline namespace ALIDADE_ABI_NAMESPACE {
+namespace detail {
+
+/// What shards need of an lru_cache beside its interface.
+template <class Cache>
+struct cache_access {
+  using pin = typename Cache::pin;
+  using storage = typename Cache::storage;
+  using policy = decltype(Cache::policy_);
+  static constexpr std::size_t most_of_group = 12;  // entries of a group of the index
+
+  template <class K>
+  static std::uint32_t find(const Cache& cache, const K& key) {
+    return cache.find(key, cache.hash_of(key));
+  }
+  /// As find, of an entry whose time is not over.
+  template <class K>
+  static std::uint32_t find_live(const Cache& cache, const K& key) {
+    const std::uint32_t slot = find(cache, key);
+    return slot == no_slot || cache.is_over(slot) ? no_slot : slot;
+  }
+
+  static pin pinned(Cache& cache, std::uint32_t slot) noexcept { return pin(cache, slot); }
+  static pin again(const pin& p) noexcept { return pin(*p.cache_, p.slot_); }
+  static std::size_t pinned_weights(const Cache& cache) noexcept { return cache.pinned_weights_; }
+  /// In a callback: a pin of the entry that it is about, if anyone but the cache has one.
+  static pin pinned_leaving(Cache& cache, eviction_cause cause) noexcept {
+    const std::uint32_t own = cause == eviction_cause::replaced ? 2 : 1;
+    return cache.entries_[cache.leaving_].pins == own ? pin() : pin(cache, cache.leaving_);
+  }
+
+  /// The least that one counts that is empty, but was not always.
+  static constexpr std::size_t empty_bytes(bool expires) noexcept {
+    return tag_index::least_bytes(1) + policy::least_bytes(1) +
+           (expires ? storage::chunk_slots * sizeof(std::int64_t) : 0);
+  }
+  /// The least that one with a single entry counts beside that entry's weight.
+  static constexpr std::size_t least_bytes(bool expires) noexcept {
+    return storage::least_bytes(1) + empty_bytes(expires);
+  }
+  /// The most that bytes() is while and after an entry of this weight is put in, in place of `replaced`.
+  static std::size_t bytes_with(const Cache& cache, std::size_t weight, bool expires,
+                                std::uint32_t replaced) noexcept {
+    std::size_t bytes = cache.bytes_with(weight, replaced);
+    if (!cache.options_.count_overhead) return bytes;
+    if (expires) {
+      const std::size_t then = cache.times_.bytes_with(cache.entries_.slots_with_next());
+      bytes += then - std::min(then, cache.times_.memory_bytes());
+    }
+    const std::size_t had = cache.policy_.memory_bytes(), least = policy::least_bytes(cache.size() + 1);
+    if (had < least) bytes += std::max(least - had, had / 8);
+    return bytes;
+  }
+
+  static std::uint32_t place(Cache& cache, auto&& key, auto&& value, std::chrono::nanoseconds time_to_live,
+                             std::error_code& ec) {
+    return cache.place(std::forward<decltype(key)>(key), std::forward<decltype(value)>(value), time_to_live,
+                       ec);
+  }
+  static void take_out(Cache& cache, std::uint32_t slot, eviction_cause cause) {
+    cache.take_out(slot, cause);
+  }
+  static std::uint64_t evict_one(Cache& cache, eviction_cause cause) { return cache.evict_one(cause); }
+  /// What evict_one gives, of all entries.
+  static std::uint64_t cost(const Cache& cache) noexcept { return cache.cost_; }
+
+  static bool has_spare_chunk(const Cache& cache) noexcept {
+    return cache.entries_.free_slots() > 2 * storage::chunk_slots;
+  }
+  /// As far as the number of slots goes.
+  static bool could_drop_chunk(const Cache& cache) noexcept {
+    return cache.entries_.free_slots() >= storage::chunk_slots;
+  }
+  /// Whether an eighth of what it counts is room in its index and the like for entries that it no longer has, and it has so few
+  /// that giving this back takes less than a millisecond.
+  static bool is_hollow(const Cache& cache) noexcept {
+    const std::size_t n = cache.size();
+    if (!cache.options_.count_overhead || n > 32'768) return false;
+    const std::size_t chunks = storage::least_bytes(cache.entries_.slots());
+    const std::size_t times = cache.times_.empty() ? 0 : cache.entries_.slots() * sizeof(std::int64_t);
+    const std::size_t needed =
+        cache.weights_ + chunks + times + tag_index::least_bytes(n + 1) + policy::least_bytes(n + 1);
+    return cache.bytes() > needed + cache.bytes() / 8;
+  }
+  static bool drop_chunk(Cache& cache) { return cache.drop_chunk(); }
+  static bool shrink(Cache& cache) { return cache.shrink(); }
+};
+
+}  // namespace detail
+}  // namespace ALIDADE_ABI_NAMESPACE
+}  // namespace alidade
