@@ -23,7 +23,7 @@ class buffer {
  public:
   explicit buffer(memory_resource* memory) noexcept : memory_(memory) {}
 
-  std::size_t size() const noexcept { return bytes_.size() / sizeof(T); }
+  std::size_t size() const noexcept { return bytes_.size() / element_bytes; }
   T* data() noexcept { return reinterpret_cast<T*>(bytes_.data()); }
   const T* data() const noexcept { return reinterpret_cast<const T*>(bytes_.data()); }
   T& operator[](std::size_t i) noexcept { return data()[i]; }
@@ -32,7 +32,7 @@ class buffer {
   /// Makes it `count` elements long if it is shorter; the new ones are of zero bits. Strong guarantee.
   void grow(std::size_t count) {
     if (count <= size()) return;
-    aligned_bytes longer(checked_product(count, sizeof(T)), memory_);
+    aligned_bytes longer(checked_product(count, element_bytes), memory_);
     if (bytes_.size() != 0) std::memcpy(longer.data(), bytes_.data(), bytes_.size());
     std::memset(longer.data() + bytes_.size(), 0, longer.size() - bytes_.size());
     bytes_ = std::move(longer);
@@ -41,6 +41,9 @@ class buffer {
   std::size_t memory_bytes() const noexcept { return bytes_.size(); }
 
  private:
+  // NOLINTNEXTLINE(bugprone-sizeof-expression): T may be a pointer
+  static constexpr std::size_t element_bytes = sizeof(T);
+
   memory_resource* memory_;
   aligned_bytes bytes_;
 };

@@ -22,6 +22,7 @@
 #include <alidade/cache/lru_cache.hpp>
 #include <alidade/cache/sharded_lru_cache.hpp>
 #include <alidade/core/random.hpp>
+#include <alidade/memory/memory_pool_synchronized.hpp>
 
 #include "../../counting_new.hpp"
 #include "../../support.hpp"
@@ -955,7 +956,7 @@ void stress(bool overhead, std::size_t max_bytes, std::size_t max_entries, std::
             bool callback) {
   CAPTURE(overhead);
   CAPTURE(shards);
-  constexpr int keys = 400, threads = 5, operations = 6000;
+  constexpr int keys = 400, threads = 5, operations = 15'000;
   const auto value_of = [](int key, std::uint32_t weight) {
     return weight * keys + static_cast<std::uint32_t>(key);
   };
@@ -1068,6 +1069,42 @@ TEST_CASE_TEMPLATE("concurrent threads do everything, and all adds up", Policy, 
     stress<Policy>(false, 50'000, 60, shards, true);
     stress<Policy>(true, 150'000, cache_options::any_number, shards, shards != 4);
   }
+}
+
+TEST_CASE("concurrent threads fill a cache whose memory is a synchronized pool, which runs out of it") {
+  synchronized_memory_pool pool({.byte_limit = 1'000'000});
+  {
+    sharded_lru_cache<int, std::array<char, 200>> cache({.memory = &pool, .shards = 8});
+    std::atomic<std::int64_t> in{0}, out{0}, refused{0};
+    cache.on_eviction([&](int, const std::array<char, 200>&, eviction_cause) { ++out; });
+    on_threads(4, [&](int i) {
+      for (int n = 0; n < 3000; ++n) {
+        const int key = 10'000 * i + n;
+#if ALIDADE_HAS_EXCEPTIONS
+        try {
+          cache.put(key, {});
+          ++in;
+        } catch (const std::bad_alloc&) {
+          ++refused;
+          cache.erase(key - 1);
+        } catch (const alidade::error&) {
+          ++refused;
+          cache.erase(key - 1);
+        }
+#else
+        if (n < 500) cache.put(key, {}), ++in;
+#endif
+      }
+    });
+    CHECK(in - out == static_cast<std::int64_t>(cache.size()));
+#if ALIDADE_HAS_EXCEPTIONS
+    CHECK(refused > 0);
+#endif
+    CHECK(pool.stats().used_bytes <= 1'000'000);
+    while (!cache.evict(1).finished) {}
+    CHECK(cache.empty());
+  }
+  CHECK(pool.stats().used_bytes == 0);
 }
 
 TEST_CASE("concurrent threads put in what just fits, with budgets that change") {

@@ -93,10 +93,10 @@ class cache_shards {
     // What others do meanwhile can make a round be in vain, though there is something to evict; hardly several.
     for (int in_vain = 0; in_vain < 8;) {
       if (try_place(home, in, false, in_hand, lack, gone, ec, placed)) return;
-      const allowance had = in_hand;
+      const std::size_t had_bytes = in_hand.bytes, had_entries = in_hand.entries;
       std::size_t steps = std::numeric_limits<std::size_t>::max();
       static_cast<void>(take_from_largest(lack, in_hand, steps, in_vain != 0, gone));
-      const bool gained = lack.empty() || in_hand.bytes != had.bytes || in_hand.entries != had.entries;
+      const bool gained = lack.empty() || in_hand.bytes != had_bytes || in_hand.entries != had_entries;
       in_vain = gained ? 0 : in_vain + 1;
     }
     ec = errc::budget_exceeded;

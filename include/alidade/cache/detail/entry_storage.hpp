@@ -134,7 +134,7 @@ class entry_storage {
   };
 
   static constexpr std::size_t bytes_beside_chunk =
-      sizeof(chunk) + sizeof(entry*) + chunk_slots * sizeof(slot_link);
+      sizeof(chunk) + sizeof(void*) + chunk_slots * sizeof(slot_link);
 
   memory_resource* memory() const noexcept { return chunks_.get_allocator().resource(); }
 
