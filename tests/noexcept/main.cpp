@@ -104,6 +104,20 @@ void check_monitor_and_cache() {
   check(error == make_error_code(alidade::errc::budget_exceeded), "a value larger than the budget");
   check(cache.size() == 50 && cache.get(49) != nullptr && cache.get(99) == nullptr, "evicts nothing");
   check(cache.relieve(monitor).finished && cache.size() <= 26, "half goes under critical pressure");
+
+  alidade::sharded_lru_cache<int, std::vector<char>> shards({.max_bytes = 1'000'000, .shards = 8});
+  int told = 0;
+  shards.on_eviction([&](int, const std::vector<char>&, alidade::eviction_cause) { ++told; });
+  for (int key = 0; key < 2000; ++key) {
+    shards.put(key, std::vector<char>(1000, 'a'), error);
+    check(!error, "a value that fits into one of the shards");
+  }
+  check(shards.bytes() <= 1'000'000 && told == 2000 - static_cast<int>(shards.size()), "one budget");
+  shards.put(0, std::vector<char>(2'000'000), error);
+  check(error == make_error_code(alidade::errc::budget_exceeded), "a value larger than all shards");
+  const auto loaded = shards.get_or_load(
+      5000, [](int) { return std::vector<char>(7); }, error);
+  check(!error && loaded->size() == 7, "a value that is loaded");
 }
 
 }  // namespace

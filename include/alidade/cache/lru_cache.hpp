@@ -174,7 +174,7 @@ class lru_cache {
       }
       owed_ -= std::min(owed_, gone);
     }
-    for (std::size_t i = 0; i < step_chunks && drop_spare_chunk(); ++i) {}
+    for (std::size_t i = 0; i < step_chunks && give_back(); ++i) {}
     done.finished = owed_ == 0;
     return done;
   }
@@ -194,7 +194,7 @@ class lru_cache {
     eviction_progress done;
     std::size_t work = 0;
     while (bytes() > max_bytes && work < step_entries) {
-      if (drop_spare_chunk()) {
+      if (give_back()) {
         work += storage::chunk_slots;
       } else if (evict_one(eviction_cause::budget) != 0) {
         ++work;
@@ -218,7 +218,8 @@ class lru_cache {
   }
 
   /// Gives back what entries that have left still hold: chunks, by moving entries together, and of all else what is not needed.
-  /// Takes time in proportion to what there is.
+  /// Takes time in proportion to what there is. The calls that evict do this by themselves as they go, but where more than 32,768
+  /// entries are left, of which they leave the index, links and the like as they are.
   void trim() {
     while (shrink()) {}
   }
@@ -313,9 +314,20 @@ class lru_cache {
   /// Gives back memory that no entry needs, then evicts, until an entry of this weight fits, or a callback has put its key in, or taken it out.
   bool make_room(const Key& key, std::uint32_t hash, std::size_t weight, std::uint32_t replaced) {
     while (!fits(weight, replaced) && find(key, hash) == replaced) {
-      if (!drop_spare_chunk() && evict_one(eviction_cause::budget) == 0 && !shrink()) return false;
+      if (!give_back() && evict_one(eviction_cause::budget) == 0 && !shrink()) return false;
     }
     return true;
+  }
+  /// Gives back something that entries do not need, in less than a millisecond. Whether there was anything worth it.
+  bool give_back() { return drop_spare_chunk() || (is_hollow() && shrink()); }
+  /// Whether an eighth of what is counted is room in the index and the like for entries that have left, and there are so few that
+  /// giving this back takes less than a millisecond.
+  bool is_hollow() const noexcept {
+    if (!options_.count_overhead || size() > 32'768) return false;
+    const std::size_t times = times_.empty() ? 0 : entries_.slots() * sizeof(std::int64_t);
+    const std::size_t needed = weights_ + storage::least_bytes(entries_.slots()) + times +
+                               detail::tag_index::least_bytes(size() + 1) + Policy::least_bytes(size() + 1);
+    return bytes() > needed + bytes() / 8;
   }
   /// Gives back something, beside spare chunks, that entries do not need. Whether there was anything.
   bool shrink() {

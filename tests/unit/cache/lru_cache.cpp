@@ -529,6 +529,27 @@ TEST_CASE_TEMPLATE("what fits in an empty cache fits in a full one, and nothing 
   }
 }
 
+TEST_CASE_TEMPLATE("room for entries that have left goes before further ones do", Policy, cache_policies::lru,
+                   cache_policies::s3_fifo) {
+  using cache_type = lru_cache<int, int, std::hash<int>, std::equal_to<int>, heap_bytes, Policy>;
+  constexpr std::size_t budget = 1'000'000;
+  cache_type fresh({.max_bytes = budget});
+  for (int i = 0; fresh.statistics().evicted(eviction_cause::budget) == 0; ++i) fresh.put(i, i);
+  cache_type cache;
+  for (int i = 0; i < 200'000; ++i) cache.put(i, i);
+  while (!cache.resize_budget(budget).finished) {}
+  CHECK(cache.bytes() <= budget);
+  CHECK(cache.size() >= fresh.size() * 8 / 10);
+
+  const double part = 0.8;
+  cache_type relieved;
+  for (int i = 0; i < 100'000; ++i) relieved.put(i, i);
+  while (!relieved.evict(part).finished) {}
+  const std::size_t bytes = relieved.bytes();
+  relieved.trim();
+  CHECK(bytes <= relieved.bytes() * 5 / 4);
+}
+
 TEST_CASE_TEMPLATE("bytes are counted as they are asked of a resource, and none elsewhere", Policy,
                    cache_policies::lru, cache_policies::s3_fifo) {
   class counting final : public memory_resource {

@@ -86,17 +86,7 @@ struct cache_access {
   static bool could_drop_chunk(const Cache& cache) noexcept {
     return cache.entries_.free_slots() >= storage::chunk_slots;
   }
-  /// Whether an eighth of what it counts is room in its index and the like for entries that it no longer has, and it has so few
-  /// that giving this back takes less than a millisecond.
-  static bool is_hollow(const Cache& cache) noexcept {
-    const std::size_t n = cache.size();
-    if (!cache.options_.count_overhead || n > 32'768) return false;
-    const std::size_t chunks = storage::least_bytes(cache.entries_.slots());
-    const std::size_t times = cache.times_.empty() ? 0 : cache.entries_.slots() * sizeof(std::int64_t);
-    const std::size_t needed =
-        cache.weights_ + chunks + times + tag_index::least_bytes(n + 1) + policy::least_bytes(n + 1);
-    return cache.bytes() > needed + cache.bytes() / 8;
-  }
+  static bool is_hollow(const Cache& cache) noexcept { return cache.is_hollow(); }
   static bool drop_chunk(Cache& cache) { return cache.drop_chunk(); }
   static bool shrink(Cache& cache) { return cache.shrink(); }
 };
