@@ -161,10 +161,10 @@ class lru_cache {
   }
 
   /// Evicts a part, 0 .. 1, of what there is, by bytes; 512 entries at most in one call, well below a millisecond where no
-  /// callback or destructor takes long. While that is not finished a call goes on with it, whatever its own fraction.
+  /// callback or destructor takes long; one that gives back a table of what was a cache of a million takes about one. While that is not finished a call goes on with it, whatever its own fraction.
   eviction_progress evict(double fraction) {
     ALIDADE_ASSERT(fraction >= 0 && fraction <= 1);
-    if (owed_ == 0) owed_ = static_cast<std::uint64_t>(fraction * static_cast<double>(cost_));
+    if (!evicting_) owed_ = static_cast<std::uint64_t>(fraction * static_cast<double>(cost_));
     eviction_progress done;
     for (; owed_ != 0 && done.entries < step_entries; ++done.entries) {
       const std::uint64_t gone = evict_one(eviction_cause::pressure);
@@ -174,8 +174,9 @@ class lru_cache {
       }
       owed_ -= std::min(owed_, gone);
     }
-    for (std::size_t i = 0; i < step_chunks && give_back(); ++i) {}
-    done.finished = owed_ == 0;
+    for (std::size_t i = 0; i < step_chunks && drop_spare_chunk(); ++i) {}
+    evicting_ = owed_ != 0 || (done.entries < step_entries && is_hollow() && shrink());
+    done.finished = !evicting_;
     return done;
   }
 
@@ -194,8 +195,10 @@ class lru_cache {
     eviction_progress done;
     std::size_t work = 0;
     while (bytes() > max_bytes && work < step_entries) {
-      if (give_back()) {
+      if (drop_spare_chunk()) {
         work += storage::chunk_slots;
+      } else if (is_hollow() && shrink()) {
+        work = step_entries;
       } else if (evict_one(eviction_cause::budget) != 0) {
         ++work;
         ++done.entries;
@@ -227,7 +230,7 @@ class lru_cache {
  private:
   friend pin;
   friend detail::cache_access<lru_cache>;
-  static constexpr std::size_t step_entries = 512, step_chunks = 2;
+  static constexpr std::size_t step_entries = 512, step_chunks = 2, few_entries = 32'768;
 
   /// What a policy sees.
   struct policy_view {
@@ -314,16 +317,15 @@ class lru_cache {
   /// Gives back memory that no entry needs, then evicts, until an entry of this weight fits, or a callback has put its key in, or taken it out.
   bool make_room(const Key& key, std::uint32_t hash, std::size_t weight, std::uint32_t replaced) {
     while (!fits(weight, replaced) && find(key, hash) == replaced) {
-      if (!give_back() && evict_one(eviction_cause::budget) == 0 && !shrink()) return false;
+      if (drop_spare_chunk() || (is_hollow() && shrink())) continue;
+      if (evict_one(eviction_cause::budget) == 0 && !shrink()) return false;
     }
     return true;
   }
-  /// Gives back something that entries do not need, in less than a millisecond. Whether there was anything worth it.
-  bool give_back() { return drop_spare_chunk() || (is_hollow() && shrink()); }
   /// Whether an eighth of what is counted is room in the index and the like for entries that have left, and there are so few that
-  /// giving this back takes less than a millisecond.
+  /// giving it back is soon done.
   bool is_hollow() const noexcept {
-    if (!options_.count_overhead || size() > 32'768) return false;
+    if (!options_.count_overhead || size() > few_entries) return false;
     const std::size_t times = times_.empty() ? 0 : entries_.slots() * sizeof(std::int64_t);
     const std::size_t needed = weights_ + storage::least_bytes(entries_.slots()) + times +
                                detail::tag_index::least_bytes(size() + 1) + Policy::least_bytes(size() + 1);
@@ -331,15 +333,12 @@ class lru_cache {
   }
   /// Gives back something, beside spare chunks, that entries do not need. Whether there was anything.
   bool shrink() {
-    if (drop_chunk()) return true;
-    bool shrunk = entries_.shrink();
-    shrunk |= policy_.shrink(size() + 1);
-    shrunk |= times_.shrink(entries_.slots_with_next());
-    if (index_.groups() > detail::tag_index::groups_for(size() + 1)) {
-      rebuild(index_.shrunk(size() + 1));
-      shrunk = true;
-    }
-    return shrunk;
+    if (drop_chunk() || entries_.shrink() || policy_.shrink(size() + 1) ||
+        times_.shrink(entries_.slots_with_next()))
+      return true;
+    if (index_.groups() <= detail::tag_index::groups_for(size() + 1)) return false;
+    rebuild(index_.shrunk(size() + 1));
+    return true;
   }
 
   /// The slot of the entry that is put in, or none and an error.
@@ -488,6 +487,7 @@ class lru_cache {
   cache_statistics statistics_;
   std::uint64_t cost_ = 0;   // of all that is in, as the policy sees it
   std::uint64_t owed_ = 0;   // of an eviction that is not finished
+  bool evicting_ = false;    // it is not
   std::size_t weights_ = 0;  // of all that is alive
   std::size_t pinned_ = 0, pinned_weights_ = 0;
   std::size_t swept_ = 0;

@@ -71,9 +71,10 @@ class ghost_set {
   void move_to(std::size_t buckets) {
     resource_vector<bucket> fresh(buckets, buckets_.get_allocator());
     std::swap(fresh, buckets_);
+    const std::size_t room = buckets * per_bucket;
     for (const bucket& b : fresh) {
       for (const ghost& g : b.ghosts) {
-        if (g.added != never) place(g);
+        if (g.added != never && age(g) < room) place(g);
       }
     }
   }
