@@ -6,6 +6,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <functional>
+#include <memory>
 #include <system_error>
 #include <type_traits>
 #include <utility>
@@ -37,8 +38,8 @@ inline namespace ALIDADE_ABI_NAMESPACE {
 /// A pointer to a value is good until something is put in or taken out, by whichever call; a `pin` keeps an entry alive, and
 /// where it is. Hash and KeyEqual that both have `is_transparent` allow look-ups by other types than Key. One thread at a time.
 ///
-/// The callback runs when the cache is consistent, and without the entry that it is about. It may call the cache, and throw:
-/// that passes through the call that evicted, which has done no more than it had then.
+/// The callback runs when the cache is consistent, and without the entry that it is about. It may call the cache, also to set
+/// another one, and throw: that passes through the call that evicted, which has done no more than it had then.
 template <class Key, class Value, class Hash = std::hash<Key>, class KeyEqual = std::equal_to<Key>,
           class Weigher = heap_bytes, class Policy = cache_policies::lru>
 class lru_cache {
@@ -47,10 +48,7 @@ class lru_cache {
   static constexpr std::uint32_t no_slot = detail::no_slot;
 
   template <class K>
-  static constexpr bool looks_up = std::same_as<K, Key> || requires {
-    typename Hash::is_transparent;
-    typename KeyEqual::is_transparent;
-  };
+  static constexpr bool looks_up = detail::looks_up<K, Key, Hash, KeyEqual>;
 
  public:
   using callback = std::function<void(const Key&, const Value&, eviction_cause)>;
@@ -94,7 +92,7 @@ class lru_cache {
     now.bytes = bytes();
     return now;
   }
-  void on_eviction(callback f) { callback_ = std::move(f); }
+  void on_eviction(callback f) { callback_ = f ? std::make_shared<const callback>(std::move(f)) : nullptr; }
 
   /// The value, or null where there is none or its time is over. Promotes; counts a hit or a miss.
   template <class K = Key>
@@ -121,7 +119,8 @@ class lru_cache {
   requires(looks_up<K>) bool contains(const K& key) const { return peek(key) != nullptr; }
 
   /// Puts a value in, in place of one that the key has, and evicts what that takes. The entry is the most recent then.
-  /// errc::budget_exceeded, and nothing changed or evicted: it is larger than the budget less what is pinned.
+  /// errc::budget_exceeded, and nothing changed or evicted: it is larger than the budget less what is pinned. While there are pins
+  /// one that takes less than a 64th of the budget may be refused after all else was evicted.
   void put(Key key, Value value, std::error_code& ec) {
     put(std::move(key), std::move(value), options_.time_to_live, ec);
   }
@@ -132,7 +131,7 @@ class lru_cache {
     if (ec) detail::throw_error(ec);
   }
   void put(Key key, Value value, std::chrono::nanoseconds time_to_live, std::error_code& ec) {
-    static_cast<void>(place(std::move(key), std::move(value), time_to_live, ec));
+    place(std::move(key), std::move(value), time_to_live, ec, [](std::uint32_t) {});
   }
 
   /// The key's value, kept alive; where it has none, load(key) is called, and its result put in. Promotes; counts. The load may
@@ -142,9 +141,11 @@ class lru_cache {
                                                                                               Load&& load) {
     if (pin found = get_pinned(key)) return found;
     std::error_code ec;
-    const std::uint32_t slot = place(key, std::forward<Load>(load)(key), options_.time_to_live, ec);
+    pin loaded;
+    place(key, std::forward<Load>(load)(key), options_.time_to_live, ec,
+          [&](std::uint32_t slot) { loaded = pin(*this, slot); });
     if (ec) detail::throw_error(ec);
-    return pin(*this, slot);
+    return loaded;
   }
 
   /// Whether there was one.
@@ -161,21 +162,21 @@ class lru_cache {
   }
 
   /// Evicts a part, 0 .. 1, of what there is, by bytes; 512 entries at most in one call, well below a millisecond where no
-  /// callback or destructor takes long; one that gives back a table of what was a cache of a million takes about one. While that is not finished a call goes on with it, whatever its own fraction.
+  /// callback or destructor takes long; one that gives back a table of what was a cache of a million takes about one. While that
+  /// is not finished a call goes on with it, whatever its own fraction.
   eviction_progress evict(double fraction) {
     ALIDADE_ASSERT(fraction >= 0 && fraction <= 1);
     if (!evicting_) owed_ = static_cast<std::uint64_t>(fraction * static_cast<double>(cost_));
+    evicting_ = true;
     eviction_progress done;
     for (; owed_ != 0 && done.entries < step_entries; ++done.entries) {
-      const std::uint64_t gone = evict_one(eviction_cause::pressure);
-      if (gone == 0) {
-        owed_ = 0;
-        break;
-      }
-      owed_ -= std::min(owed_, gone);
+      if (evict_one(eviction_cause::pressure) == 0) owed_ = 0;
     }
-    for (std::size_t i = 0; i < step_chunks && drop_spare_chunk(); ++i) {}
-    evicting_ = owed_ != 0 || (done.entries < step_entries && is_hollow() && shrink());
+    bool more = true;
+    for (std::size_t moved = 0; moved < step_entries && more; moved += storage::chunk_slots)
+      more = drop_spare_chunk();
+    evicting_ = owed_ != 0 || more;
+    if (!evicting_ && done.entries < step_entries) evicting_ = is_hollow() && shrink();
     done.finished = !evicting_;
     return done;
   }
@@ -191,22 +192,22 @@ class lru_cache {
   /// further calls, or before something is put in.
   eviction_progress resize_budget(std::size_t max_bytes) {
     ALIDADE_ASSERT(max_bytes != 0);
-    options_.max_bytes = max_bytes;
+    options_.max_bytes = max_bytes;  // which a callback may change again
     eviction_progress done;
     std::size_t work = 0;
-    while (bytes() > max_bytes && work < step_entries) {
-      if (drop_spare_chunk()) {
+    while (bytes() > options_.max_bytes && work < step_entries) {
+      if (drop_chunk()) {
         work += storage::chunk_slots;
       } else if (is_hollow() && shrink()) {
         work = step_entries;
       } else if (evict_one(eviction_cause::budget) != 0) {
         ++work;
         ++done.entries;
-      } else {
+      } else if (!shrink()) {
         break;
       }
     }
-    done.finished = bytes() <= max_bytes || work < step_entries;
+    done.finished = bytes() <= options_.max_bytes || work < step_entries;
     return done;
   }
 
@@ -230,7 +231,7 @@ class lru_cache {
  private:
   friend pin;
   friend detail::cache_access<lru_cache>;
-  static constexpr std::size_t step_entries = 512, step_chunks = 2, few_entries = 32'768;
+  static constexpr std::size_t step_entries = 512, few_entries = 32'768;
 
   /// What a policy sees.
   struct policy_view {
@@ -293,30 +294,30 @@ class lru_cache {
     std::size_t least = pinned_weights_;
     if (options_.count_overhead) {
       const std::size_t count = pinned_ + 1;
-      least +=
-          storage::least_bytes(count) + detail::tag_index::least_bytes(count) + Policy::least_bytes(count);
+      const bool looks = pinned_ != 0 && weight >= options_.max_bytes / 64;
+      least += looks ? entries_.least_bytes_with_pins(count) : storage::least_bytes(count);
+      least += detail::tag_index::least_bytes(count) + Policy::least_bytes(count);
       if (expires || !times_.empty()) least += storage::chunk_slots * sizeof(std::int64_t);
     }
     return least <= options_.max_bytes && weight <= options_.max_bytes - least;
   }
   /// What bytes() is with an entry that owns `weight` bytes, in place of `replaced`, of which the caller has a pin.
-  std::size_t bytes_with(std::size_t weight, std::uint32_t replaced) const noexcept {
+  std::size_t bytes_with(std::size_t weight, bool expires, std::uint32_t replaced) const noexcept {
     std::size_t wanted = bytes() + weight;
-    if (options_.count_overhead) wanted += entries_.next_slot_bytes();
-    if (replaced == no_slot) {
-      if (options_.count_overhead) wanted += index_.next_entry_bytes();
-    } else if (entries_[replaced].pins == 1) {
-      wanted -= entries_[replaced].weight;
-    }
-    return wanted;
+    if (replaced != no_slot && entries_[replaced].pins == 1) wanted -= entries_[replaced].weight;
+    if (!options_.count_overhead) return wanted;
+    wanted += entries_.next_slot_bytes() + policy_.growth_bytes(size() + 1);
+    if (expires) wanted += times_.bytes_with(entries_.slots_with_next()) - times_.memory_bytes();
+    return replaced == no_slot ? wanted + index_.next_entry_bytes() : wanted;
   }
-  bool fits(std::size_t weight, std::uint32_t replaced) const noexcept {
+  bool fits(std::size_t weight, bool expires, std::uint32_t replaced) const noexcept {
     return (replaced != no_slot || size() < options_.max_entries) &&
-           bytes_with(weight, replaced) <= options_.max_bytes;
+           bytes_with(weight, expires, replaced) <= options_.max_bytes;
   }
   /// Gives back memory that no entry needs, then evicts, until an entry of this weight fits, or a callback has put its key in, or taken it out.
-  bool make_room(const Key& key, std::uint32_t hash, std::size_t weight, std::uint32_t replaced) {
-    while (!fits(weight, replaced) && find(key, hash) == replaced) {
+  bool make_room(const Key& key, std::uint32_t hash, std::size_t weight, bool expires,
+                 std::uint32_t replaced) {
+    while (!fits(weight, expires, replaced) && find(key, hash) == replaced) {
       if (drop_spare_chunk() || (is_hollow() && shrink())) continue;
       if (evict_one(eviction_cause::budget) == 0 && !shrink()) return false;
     }
@@ -327,7 +328,7 @@ class lru_cache {
   bool is_hollow() const noexcept {
     if (!options_.count_overhead || size() > few_entries) return false;
     const std::size_t times = times_.empty() ? 0 : entries_.slots() * sizeof(std::int64_t);
-    const std::size_t needed = weights_ + storage::least_bytes(entries_.slots()) + times +
+    const std::size_t needed = weights_ + entries_.needed_bytes() + times +
                                detail::tag_index::least_bytes(size() + 1) + Policy::least_bytes(size() + 1);
     return bytes() > needed + bytes() / 8;
   }
@@ -341,46 +342,45 @@ class lru_cache {
     return true;
   }
 
-  /// The slot of the entry that is put in, or none and an error.
-  std::uint32_t place(Key key, Value value, std::chrono::nanoseconds time_to_live, std::error_code& ec) {
+  /// Puts an entry in and calls placed(slot), before the callback of what it replaces; or has an error.
+  template <class Placed>
+  void place(Key key, Value value, std::chrono::nanoseconds time_to_live, std::error_code& ec,
+             const Placed& placed) {
     ec.clear();
     const std::size_t weight = weigher_(std::as_const(key), std::as_const(value));
+    const bool expires = time_to_live != time_to_live.zero();
     if (time_to_live < time_to_live.zero()) {
       ec = errc::invalid_option;
-      return no_slot;
-    }
-    const bool expires = time_to_live != time_to_live.zero();
-    if (weight > no_slot || !may_fit(weight, expires)) {
+    } else if (weight > no_slot || !may_fit(weight, expires)) {
       ec = errc::budget_exceeded;
-      return no_slot;
     }
+    if (ec) return;
     const std::uint32_t hash = hash_of(key);
+    const std::int64_t start = expires ? now() : 0;
     // Callbacks may put this key in, or erase it: then once more.
     for (;;) {
       const std::uint32_t found = find(key, hash);
       pin replaced = found == no_slot ? pin() : pin(*this, found);
-      policy_.reserve(size() + 1);
-      if (expires) times_.reserve(entries_.slots_with_next());
-      if (!make_room(key, hash, weight, found)) {
+      if (!make_room(key, hash, weight, expires, found)) {
         if (found == no_slot || entries_[found].pins != 1) {
           ec = errc::budget_exceeded;
-          return no_slot;
+          return;
         }
-        // Where the old value lies it keeps chunks that the new one needs.
+        // Where the old value lies it keeps a chunk that the new one needs.
         replaced.release();
         take_out(found, eviction_cause::replaced);
         continue;
       }
       if (find(key, hash) != found) continue;
+      policy_.reserve(size() + 1);
+      if (expires) times_.reserve(entries_.slots_with_next());
       if (found == no_slot && index_.full()) rebuild(index_.grown(size() + 1));
       const std::uint32_t slot = entries_.emplace(std::move(key), std::move(value));
       entry& e = entries_[slot];
       e.hash = hash;
       e.weight = static_cast<std::uint32_t>(weight);
-      if (expires) {
-        e.expires = true;
-        times_.set(slot, now(), time_to_live);
-      }
+      e.expires = expires;
+      if (expires) times_.set(slot, start, time_to_live);
       weights_ += weight;
       cost_ += view().cost(slot);
       if (found == no_slot) {
@@ -392,10 +392,11 @@ class lru_cache {
         policy_.restore(view(), slot);
         policy_.hit(view(), slot);
       }
+      placed(slot);
       if (found != no_slot) leave(found, eviction_cause::replaced);
       replaced.release();
       statistics_.peak_bytes = std::max(statistics_.peak_bytes, bytes());
-      return slot;
+      return;
     }
   }
 
@@ -407,6 +408,7 @@ class lru_cache {
     const std::uint64_t cost = entries.cost(slot);
     policy_.evict(entries, slot);
     index_.erase(entries_[slot].hash, slot);
+    if (cause == eviction_cause::pressure) owed_ -= std::min(owed_, cost);  // before a callback evicts more
     leave(slot, cause);
     return cost;
   }
@@ -435,13 +437,14 @@ class lru_cache {
     }
     const pin alive(*this, slot);
     leaving_ = slot;
-    if (callback_) callback_(e.key, e.value, cause);
+    if (const auto told = callback_) (*told)(e.key, e.value, cause);
   }
 
   const Value& value_of(std::uint32_t slot) const noexcept { return entries_[slot].value; }
   void hold(std::uint32_t slot) noexcept {
     entry& e = entries_[slot];
     if (e.pins++ != 0) return;
+    entries_.pin(slot);
     ++pinned_;
     pinned_weights_ += e.weight;
     if (!e.detached) policy_.remove(view(), slot);
@@ -449,6 +452,7 @@ class lru_cache {
   void let_go(std::uint32_t slot) noexcept {
     entry& e = entries_[slot];
     if (--e.pins != 0) return;
+    entries_.unpin(slot);
     --pinned_;
     pinned_weights_ -= e.weight;
     if (!e.detached) {
@@ -461,7 +465,7 @@ class lru_cache {
 
   bool drop_chunk() {
     policy_view entries = view();
-    return entries_.drop_last_chunk([&](std::uint32_t from, std::uint32_t to) {
+    return entries_.drop_chunk([&](std::uint32_t from, std::uint32_t to) {
       index_.relocate(entries[to].hash, from, to);
       policy_.relocate(entries, from, to);
       if (entries[to].expires) times_.relocate(from, to);
@@ -470,9 +474,7 @@ class lru_cache {
   /// Two chunks' worth of free slots stay, so that a cache that is full does not give and take.
   bool drop_spare_chunk() { return entries_.free_slots() > 2 * storage::chunk_slots && drop_chunk(); }
   void rebuild(detail::tag_index fresh) {
-    for (std::size_t g = 0; g < index_.groups(); ++g)
-      index_.visit_group(g, [&](std::uint32_t slot) { fresh.insert(entries_[slot].hash, slot); });
-    index_ = std::move(fresh);
+    index_.move_to(fresh, [this](std::uint32_t slot) { return entries_[slot].hash; });
   }
 
   cache_options options_;
@@ -483,7 +485,7 @@ class lru_cache {
   detail::tag_index index_;
   Policy policy_;
   detail::expiry_times times_;
-  callback callback_;
+  std::shared_ptr<const callback> callback_;  // shared with the call of it, in which it may be replaced
   cache_statistics statistics_;
   std::uint64_t cost_ = 0;   // of all that is in, as the policy sees it
   std::uint64_t owed_ = 0;   // of an eviction that is not finished

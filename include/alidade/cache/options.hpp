@@ -40,7 +40,7 @@ struct cache_options {
 };
 
 struct cache_statistics {
-  std::uint64_t hits = 0, misses = 0;                      ///< of get, pin and get_or_load
+  std::uint64_t hits = 0, misses = 0;                      ///< of get, get_pinned and get_or_load
   std::array<std::uint64_t, eviction_causes> evictions{};  ///< by eviction_cause
   std::size_t entries = 0, bytes = 0, peak_bytes = 0;
 
@@ -68,6 +68,13 @@ template <class T>
 inline constexpr bool is_vector = false;
 template <class T, class Allocator>
 inline constexpr bool is_vector<std::vector<T, Allocator>> = true;
+
+/// Whether a cache with keys of type Key finds them by one of type K.
+template <class K, class Key, class Hash, class KeyEqual>
+inline constexpr bool looks_up = std::is_same_v<K, Key> || requires {
+  typename Hash::is_transparent;
+  typename KeyEqual::is_transparent;
+};
 
 }  // namespace detail
 

@@ -16,7 +16,8 @@
 /// - `victim(entries)`: the slot of the entry to go next, `detail::no_slot` when there is none; `evict(entries, slot)`: it goes;
 /// - `remove(entries, slot)`: an entry leaves for another reason, or until it is no longer pinned; `restore(entries, slot)`: it comes
 ///   back, most recent; `relocate(entries, from, to)`: it has moved to another slot;
-/// - `reserve(count)`: before there are more than `count` - 1 entries; may throw. `memory_bytes()`: what it has beside itself;
+/// - `reserve(count)`: before there are more than `count` - 1 entries; may throw. `growth_bytes(count)`: what that takes.
+///   `memory_bytes()`: what it has beside itself;
 ///   `shrink(count)`: gives back what `count` entries do not need, and says whether that was anything; may throw.
 ///   `least_bytes(count)`: what is left then.
 namespace alidade {
@@ -57,6 +58,7 @@ class lru {
     recent_.relocate(entries, from, to);
   }
   void reserve(std::size_t) noexcept {}
+  std::size_t growth_bytes(std::size_t) const noexcept { return 0; }
   bool shrink(std::size_t) noexcept { return false; }
   std::size_t memory_bytes() const noexcept { return 0; }
   static constexpr std::size_t least_bytes(std::size_t) noexcept { return 0; }
@@ -134,6 +136,7 @@ class s3_fifo {
     ((entries[to].mark & in_main) != 0 ? main_ : small_).relocate(entries, from, to);
   }
   void reserve(std::size_t count) { left_.reserve(remembered(count)); }
+  std::size_t growth_bytes(std::size_t count) const noexcept { return left_.growth_bytes(remembered(count)); }
   bool shrink(std::size_t count) { return left_.shrink(remembered(count)); }
   std::size_t memory_bytes() const noexcept { return left_.memory_bytes(); }
   static constexpr std::size_t least_bytes(std::size_t count) noexcept {

@@ -73,10 +73,7 @@ class sharded_lru_cache {
   using hashed_key = detail::hashed_key<K>;
 
   template <class K>
-  static constexpr bool looks_up = std::same_as<K, Key> || requires {
-    typename Hash::is_transparent;
-    typename KeyEqual::is_transparent;
-  };
+  static constexpr bool looks_up = detail::looks_up<K, Key, Hash, KeyEqual>;
   template <class Load>
   static constexpr bool loads = std::is_invocable_r_v<Value, Load, const Key&>;
 

@@ -550,6 +550,104 @@ TEST_CASE_TEMPLATE("room for entries that have left goes before further ones do"
   CHECK(bytes <= relieved.bytes() * 5 / 4);
 }
 
+TEST_CASE("a callback may take out what a load has just put in, and set another callback") {
+  lru_cache<int, std::string> cache;
+  cache.on_eviction(
+      [&cache, once = std::string(100, 'q')](int key, const std::string&, eviction_cause cause) {
+        cache.on_eviction([](int, const std::string&, eviction_cause) {});
+        if (cause == eviction_cause::replaced) cache.erase(key);
+        CHECK(once == std::string(100, 'q'));
+      });
+  auto loaded = cache.get_or_load(1, [&](int key) {
+    cache.put(key, std::string(100, 'a'));
+    return std::string(100, 'b');
+  });
+  CHECK(*loaded == std::string(100, 'b'));
+  CHECK(cache.empty());
+  loaded.release();
+  cache.put(2, std::string(100, 'x'));
+  cache.put(3, std::string(100, 'y'));
+  CHECK(*cache.get(2) == std::string(100, 'x'));
+  CHECK(*cache.get(3) == std::string(100, 'y'));
+}
+
+TEST_CASE("a callback that makes a cache grow does not take the room of an entry that expires") {
+  lru_cache<int, std::uint32_t, std::hash<int>, std::equal_to<int>, by_value> cache({.max_bytes = 1'100'000});
+  cache.on_eviction([&](int key, std::uint32_t, eviction_cause cause) {
+    if (cause != eviction_cause::budget || key != 0) return;
+    for (int i = 1000; i < 1511; ++i) cache.put(i, 1);
+    cache.erase(1000);
+    cache.erase(1510);
+  });
+  cache.put(0, 1'000'000);
+  cache.put(1, 300'000, 1h);
+  CHECK(cache.contains(1));
+  CHECK(cache.bytes() <= 1'100'000);
+}
+
+/// May throw when it is moved, for all that a cache knows.
+struct copied {
+  explicit copied(std::uint32_t w) : weight(w) {}
+  copied(const copied& other) : weight(other.weight) {}
+  operator std::uint32_t() const { return weight; }
+  std::uint32_t weight;
+};
+
+TEST_CASE_TEMPLATE("a pin keeps one chunk, and no more", Value, std::uint32_t, copied) {
+  lru_cache<int, Value, std::hash<int>, std::equal_to<int>, by_value> cache({.max_bytes = 1'000'000});
+  for (int i = 0; i < 15'000; ++i) cache.put(i, Value(1));
+  const auto held = cache.get_pinned(14'999);
+  while (!cache.evict(1).finished) {}
+  CHECK(cache.size() == 1);
+  cache.trim();
+  CHECK(cache.bytes() < 200'000);
+  for (int i = 0; i < 14'999; ++i) cache.put(i, Value(1));
+  CHECK(cache.size() == 15'000);
+  for (int i = 0; i < 15'000; ++i) CHECK(cache.contains(i));
+
+  cache.put(-1, Value(700'000));
+  CHECK(cache.contains(-1));
+  CHECK(cache.bytes() <= 1'000'000);
+  const std::size_t entries = cache.size();
+  std::error_code ec;
+  cache.put(-2, Value(990'000), ec);  // too large beside the chunk of what is pinned
+  CHECK(ec == errc::budget_exceeded);
+  CHECK(cache.size() == entries);
+}
+
+TEST_CASE("memory of large values goes as they do") {
+  struct large {
+    float numbers[768];
+  };
+  lru_cache<int, large> cache;
+  for (int i = 0; i < 5'000; ++i) cache.put(i, {});
+  CHECK(cache.bytes() <= 5'000 * (sizeof(large) + sizeof(int) + 40));
+  const std::size_t before = cache.bytes();
+  while (!cache.evict(0.5).finished) {}
+  CHECK(cache.size() == 2'500);
+  CHECK(cache.bytes() <= before * 52 / 100);
+}
+
+TEST_CASE("a budget of a few chunks is kept when it is lowered") {
+  lru_cache<int, int> cache({.max_bytes = 1'000'000});
+  for (int i = 0; i < 768; ++i) cache.put(i, i);
+  while (!cache.resize_budget(20'000).finished) {}
+  CHECK(cache.bytes() <= 20'000);
+  CHECK(cache.size() >= 200);
+}
+
+TEST_CASE("a callback that evicts, or changes the budget, has its way") {
+  weighed<> cache(only_weights(1'000'000));
+  for (int i = 0; i < 100; ++i) cache.put(i, 100);
+  cache.on_eviction([&](int, std::uint32_t, eviction_cause) { cache.evict(0); });
+  while (!cache.evict(0.5).finished) {}
+  CHECK(cache.size() == 50);
+  cache.on_eviction([&](int, std::uint32_t, eviction_cause) { cache.resize_budget(1'000'000); });
+  CHECK(cache.resize_budget(1'000).finished);
+  CHECK(cache.size() == 49);
+  CHECK(cache.options().max_bytes == 1'000'000);
+}
+
 TEST_CASE_TEMPLATE("bytes are counted as they are asked of a resource, and none elsewhere", Policy,
                    cache_policies::lru, cache_policies::s3_fifo) {
   class counting final : public memory_resource {

@@ -7,6 +7,7 @@
 #include <cmath>
 #include <cstdint>
 #include <functional>
+#include <limits>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -695,6 +696,25 @@ TEST_CASE("evicting from a sharded cache goes in steps, and gives memory back") 
   }
 }
 
+TEST_CASE("what entries of shards held goes as they do") {
+  for (const std::size_t shards : {1u, 16u}) {
+    sharded_lru_cache<int, int> cache({.shards = shards});
+    for (int i = 0; i < 100'000; ++i) cache.put(i, i);
+    while (!cache.evict(0.9).finished) {}
+    CHECK(cache.size() == 10'000);
+    const std::size_t bytes = cache.bytes();
+    cache.trim();
+    CHECK(bytes <= cache.bytes() * 5 / 4);
+    CHECK(cache.sweep(std::numeric_limits<std::size_t>::max()) == 0);
+  }
+}
+
+TEST_CASE("shards that are not used yet take nothing of the budget") {
+  sharded_lru_cache<int, std::vector<char>> cache({.max_bytes = 100'000, .shards = 1024});
+  cache.put(1, std::vector<char>(70'000));
+  CHECK(cache.contains(1));
+}
+
 TEST_CASE("what a lowered budget leaves over goes before something is put in") {
   weighed<> cache({.max_bytes = 10'000, .count_overhead = false, .shards = 8});
   for (int key = 0; key < 5000; ++key) cache.put(key, 2);
@@ -1050,6 +1070,7 @@ void stress(bool overhead, std::size_t max_bytes, std::size_t max_entries, std::
   if (!overhead) CHECK(cache.bytes() == counted.first);
   CHECK(cache.size() == counted.second);
   CHECK(cache.statistics().entries == counted.second);
+  while (!cache.evict(0).finished) {}  // with what a thread has left unfinished
   while (!cache.evict(1).finished) {}
   CHECK(cache.empty());
   // All budgets are free again.

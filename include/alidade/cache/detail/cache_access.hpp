@@ -56,21 +56,15 @@ struct cache_access {
   /// The most that bytes() is while and after an entry of this weight is put in, in place of `replaced`.
   static std::size_t bytes_with(const Cache& cache, std::size_t weight, bool expires,
                                 std::uint32_t replaced) noexcept {
-    std::size_t bytes = cache.bytes_with(weight, replaced);
-    if (!cache.options_.count_overhead) return bytes;
-    if (expires) {
-      const std::size_t then = cache.times_.bytes_with(cache.entries_.slots_with_next());
-      bytes += then - std::min(then, cache.times_.memory_bytes());
-    }
-    const std::size_t had = cache.policy_.memory_bytes(), least = policy::least_bytes(cache.size() + 1);
-    if (had < least) bytes += std::max(least - had, had / 8);
-    return bytes;
+    return cache.bytes_with(weight, expires, replaced);
   }
 
   static std::uint32_t place(Cache& cache, auto&& key, auto&& value, std::chrono::nanoseconds time_to_live,
                              std::error_code& ec) {
-    return cache.place(std::forward<decltype(key)>(key), std::forward<decltype(value)>(value), time_to_live,
-                       ec);
+    std::uint32_t placed = no_slot;
+    cache.place(std::forward<decltype(key)>(key), std::forward<decltype(value)>(value), time_to_live, ec,
+                [&placed](std::uint32_t slot) { placed = slot; });
+    return placed;
   }
   static void take_out(Cache& cache, std::uint32_t slot, eviction_cause cause) {
     cache.take_out(slot, cause);
@@ -87,6 +81,7 @@ struct cache_access {
     return cache.entries_.free_slots() >= storage::chunk_slots;
   }
   static bool is_hollow(const Cache& cache) noexcept { return cache.is_hollow(); }
+  static std::size_t groups(const Cache& cache) noexcept { return cache.index_.groups(); }
   static bool drop_chunk(Cache& cache) { return cache.drop_chunk(); }
   static bool shrink(Cache& cache) { return cache.shrink(); }
 };

@@ -247,23 +247,26 @@ class alignas(cache_line) cache_shard {
   bool evict(eviction_job& job, std::size_t& steps, std::size_t& evicted) {
     if (!job.begun) job.debt += job.fraction * static_cast<double>(access::cost(cache_));
     job.begun = true;
-    for (; job.debt >= 1; --steps, ++evicted) {
+    while (job.debt >= 1) {
       if (steps == 0) return false;
-      const std::uint64_t gone = evict_one(eviction_cause::pressure);
-      if (gone == 0) {
-        job.debt = 0;
-        break;
+      if (drop_spare_chunk()) {
+        steps -= std::min<std::size_t>(steps, access::storage::chunk_slots);
+        continue;
       }
-      job.debt -= static_cast<double>(gone);
+      const auto gone = static_cast<double>(evict_one(eviction_cause::pressure));
+      job.debt = gone == 0 ? 0 : job.debt - gone;
+      evicted += gone == 0 ? 0 : 1;
+      --steps;
     }
     while (steps != 0 && drop_spare_chunk())
       steps -= std::min<std::size_t>(steps, access::storage::chunk_slots);
-    return true;
+    if (steps != 0 && access::is_hollow(cache_) && access::shrink(cache_)) steps = 0;
+    return steps != 0;
   }
 
   std::size_t sweep(std::size_t groups) {
     std::size_t gone = 0;
-    for (std::size_t i = 0; i < groups; ++i) {
+    for (std::size_t left = std::min(groups, access::groups(cache_)); left > 0; --left) {
       gone_->reserve(access::most_of_group);
       gone += cache_.sweep(1);
     }

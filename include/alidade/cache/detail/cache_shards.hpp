@@ -82,7 +82,7 @@ class cache_shards {
   template <class Placed>
   void place(Shard& home, const item& in, departures& gone, std::error_code& ec, const Placed& placed) {
     if (in.time_to_live != in.time_to_live.zero()) expiring_.store(true, std::memory_order_relaxed);
-    if (in.weight > no_slot || !may_fit(in.weight)) {
+    if (in.weight > no_slot || !may_fit(home, in.weight)) {
       ec = errc::budget_exceeded;
       return;
     }
@@ -158,16 +158,17 @@ class cache_shards {
     return true;
   }
 
-  /// Whether it could be in beside what the shards keep when they are empty, and, if it is no small thing, what is pinned.
-  bool may_fit(std::size_t weight) const noexcept {
+  /// Whether it could be in beside what the other shards keep when they are empty, and, if it is no small thing, what is pinned.
+  bool may_fit(const Shard& home, std::size_t weight) const noexcept {
     const std::size_t limit = budgets_.bytes.limit();
-    std::size_t least = 0;
-    if (counts_overhead_) {
-      const bool expiring = expiring_.load(std::memory_order_relaxed);
-      least = access::least_bytes(expiring) + (count() - 1) * access::empty_bytes(expiring);
-    }
+    const bool expiring = expiring_.load(std::memory_order_relaxed);
+    const std::size_t empty = counts_overhead_ ? access::empty_bytes(expiring) : 0;
+    std::size_t least = counts_overhead_ ? access::least_bytes(expiring) : 0;
     if (weight >= limit / 256) {
-      for (const auto& s : shards_) least += s->pinned();
+      for (const auto& s : shards_)
+        least += s->pinned() + (s.get() == &home ? 0 : std::min(s->bytes(), empty));
+    } else {
+      least += (count() - 1) * empty;
     }
     return least <= limit && weight <= limit - least;
   }

@@ -28,8 +28,8 @@ struct entry_header {
   bool expires = false;   ///< has a time
 };
 
-/// Slots for entries in chunks of equal size, which never move, so that pointers to values stay good; a list of the chunks
-/// with free slots; the last chunk is given back when its entries find room elsewhere. Links lie apart, eight to a cache line:
+/// Slots for entries in chunks of equal size, and a list of the chunks with free slots. A chunk is given back when its entries,
+/// none of which is pinned, find room in others; behind it others may stay, then there is a hole. Links lie apart, eight to a cache line:
 /// a hit under LRU writes those of four entries.
 template <class Key, class Value>
 class entry_storage {
@@ -44,7 +44,7 @@ class entry_storage {
 
   /// About 16 KiB, so that what the last chunk wastes is little of any budget worth having.
   static constexpr std::uint32_t chunk_slots = std::clamp(
-      std::bit_floor(static_cast<std::uint32_t>((std::size_t{16} << 10) / sizeof(entry))), 4u, 256u);
+      std::bit_floor(static_cast<std::uint32_t>((std::size_t{16} << 10) / sizeof(entry))), 8u, 256u);
   static constexpr std::size_t chunk_bytes = chunk_slots * sizeof(entry);
 
   explicit entry_storage(memory_resource* memory) noexcept
@@ -59,11 +59,16 @@ class entry_storage {
   slot_link& link(std::uint32_t slot) noexcept { return links_[slot]; }
 
   std::size_t memory_bytes() const noexcept {
-    return chunks_.size() * chunk_bytes + chunks_.capacity() * bytes_beside_chunk;
+    return live_chunks() * chunk_bytes + chunks_.capacity() * bytes_beside_chunk;
+  }
+  /// What memory_bytes() is after shrink().
+  std::size_t needed_bytes() const noexcept {
+    return live_chunks() * chunk_bytes + chunks_.size() * bytes_beside_chunk;
   }
   /// What the next slot takes from the system.
   std::size_t next_slot_bytes() const noexcept {
     if (with_free_ != no_slot) return 0;
+    if (holes_ != 0) return chunk_bytes;
     const std::size_t more = chunks_.size() == chunks_.capacity() ? grown() - chunks_.capacity() : 0;
     return chunk_bytes + more * bytes_beside_chunk;
   }
@@ -72,10 +77,29 @@ class entry_storage {
     return (count + chunk_slots - 1) / chunk_slots * (chunk_bytes + bytes_beside_chunk);
   }
 
+  /// What is left when all but `count` entries, and all that nothing pins, have gone.
+  std::size_t least_bytes_with_pins(std::size_t count) const noexcept {
+    std::size_t pinned = 0, end = 0;
+    for (std::size_t i = 0; i < chunks_.size(); ++i) {
+      if (chunks_[i].pinned == 0) continue;
+      ++pinned;
+      end = i + 1;
+    }
+    const std::size_t chunks = std::max(pinned, (count + chunk_slots - 1) / chunk_slots);
+    return chunks * chunk_bytes + std::max(end, chunks) * bytes_beside_chunk;
+  }
+
+  /// Above the greatest slot; holes count.
   std::size_t slots() const noexcept { return chunks_.size() * chunk_slots; }
-  std::size_t free_slots() const noexcept { return slots() - used_; }
-  /// Slots there are when there is one more entry.
-  std::size_t slots_with_next() const noexcept { return slots() + (with_free_ == no_slot ? chunk_slots : 0); }
+  std::size_t free_slots() const noexcept { return live_chunks() * chunk_slots - used_; }
+  /// slots(), when there is one more entry.
+  std::size_t slots_with_next() const noexcept {
+    return slots() + (with_free_ == no_slot && holes_ == 0 ? chunk_slots : 0);
+  }
+
+  /// A pinned entry's chunk stays.
+  void pin(std::uint32_t slot) noexcept { ++chunks_[slot / chunk_slots].pinned; }
+  void unpin(std::uint32_t slot) noexcept { --chunks_[slot / chunk_slots].pinned; }
 
   /// Constructs an entry in a free slot. Strong guarantee.
   template <class K, class V>
@@ -94,21 +118,29 @@ class entry_storage {
     release(slot);
   }
 
-  /// Moves the entries of the last chunk to free slots of others and gives it back, after which relocate(from, to) has been
-  /// told of each. False when they have no room there, one is pinned or detached, or moving might throw.
+  /// Moves the entries of the last chunk that can be spared to free slots of others and gives it back, after which
+  /// relocate(from, to) has been told of each. False when there is none: their entries have no room elsewhere, are pinned, or
+  /// might throw when moved.
   template <class Relocate>
-  bool drop_last_chunk(const Relocate& relocate) noexcept {
-    if (chunks_.empty()) return false;
-    const auto last = static_cast<std::uint32_t>(chunks_.size() - 1);
-    const std::size_t here = chunks_[last].used;
-    if (free_slots() - (chunk_slots - here) < here) return false;
-    if (chunks_[last].free != no_slot) unlink(last);
-    if (here != 0 && !empty(last, relocate)) {
-      if (chunks_[last].free != no_slot) link_front(last);
-      return false;
+  bool drop_chunk(const Relocate& relocate) noexcept {
+    if (empty_ == 0 && (!moves || free_slots() < chunk_slots)) return false;
+    auto which = static_cast<std::uint32_t>(chunks_.size());
+    while (which != 0 && !is_spare(which - 1)) --which;
+    if (which-- == 0) return false;
+    chunk& c = chunks_[which];
+    if (free_slots() - (chunk_slots - c.used) < c.used) return false;
+    if (c.free != no_slot) unlink(which);
+    if (c.used == 0) --empty_;
+    if constexpr (moves) {
+      if (c.used != 0) move_out(which, relocate);
     }
-    chunks_.pop_back();
-    entries_.pop_back();
+    c = chunk();
+    entries_[which] = nullptr;
+    ++holes_;
+    for (; !entries_.empty() && entries_.back() == nullptr; --holes_) {
+      chunks_.pop_back();
+      entries_.pop_back();
+    }
     return true;
   }
 
@@ -124,6 +156,7 @@ class entry_storage {
     aligned_bytes memory;
     std::uint32_t free = no_slot;  ///< the first free place, each of which holds the number of the next
     std::uint32_t used = 0;
+    std::uint32_t pinned = 0;
     std::uint32_t previous = no_slot, next = no_slot;  ///< in the list of chunks that have free places
 
     entry* entries() noexcept { return reinterpret_cast<entry*>(memory.data()); }
@@ -136,6 +169,10 @@ class entry_storage {
   static constexpr std::size_t bytes_beside_chunk =
       sizeof(chunk) + sizeof(void*) + chunk_slots * sizeof(slot_link);
 
+  static constexpr bool moves =
+      std::is_nothrow_move_constructible_v<Key> && std::is_nothrow_move_constructible_v<Value>;
+
+  std::size_t live_chunks() const noexcept { return chunks_.size() - holes_; }
   memory_resource* memory() const noexcept { return chunks_.get_allocator().resource(); }
 
   /// For how many chunks there is room when there is for one more than there are.
@@ -161,14 +198,23 @@ class entry_storage {
 
   void add_chunk() {
     aligned_bytes place(chunk_bytes, memory());
-    if (chunks_.size() == chunks_.capacity()) reserve(grown());
-    entries_.push_back(reinterpret_cast<entry*>(place.data()));
-    chunk& fresh = chunks_.emplace_back();
+    if (holes_ == 0) {
+      if (chunks_.size() == chunks_.capacity()) reserve(grown());
+      entries_.push_back(nullptr);
+      chunks_.emplace_back();
+      ++holes_;
+    }
+    const auto hole = std::find(entries_.begin(), entries_.end(), nullptr);
+    *hole = reinterpret_cast<entry*>(place.data());
+    --holes_;
+    ++empty_;
+    const auto which = static_cast<std::uint32_t>(hole - entries_.begin());
+    chunk& fresh = chunks_[which];
     fresh.memory = std::move(place);
     for (std::uint32_t i = 0; i < chunk_slots; ++i)
       std::construct_at(fresh.link(i), i + 1 == chunk_slots ? no_slot : i + 1);
     fresh.free = 0;
-    link_front(static_cast<std::uint32_t>(chunks_.size() - 1));
+    link_front(which);
   }
 
   /// A constructor that throws has spoilt the link in its place.
@@ -187,7 +233,7 @@ class entry_storage {
 
   void take(std::uint32_t which, std::uint32_t after) noexcept {
     chunks_[which].free = after;
-    ++chunks_[which].used;
+    if (chunks_[which].used++ == 0) --empty_;
     ++used_;
     if (after == no_slot) unlink(which);
   }
@@ -198,37 +244,31 @@ class entry_storage {
     std::construct_at(c.link(place), c.free);
     if (c.free == no_slot) link_front(which);
     c.free = place;
-    --c.used;
+    if (--c.used == 0) ++empty_;
     --used_;
   }
 
+  bool is_spare(std::uint32_t which) const noexcept {
+    return entries_[which] != nullptr && chunks_[which].pinned == 0 && (moves || chunks_[which].used == 0);
+  }
+  /// From a chunk that is not among those with free slots, to these.
   template <class Relocate>
-  bool empty(std::uint32_t last, const Relocate& relocate) noexcept {
-    if constexpr (!std::is_nothrow_move_constructible_v<Key> ||
-                  !std::is_nothrow_move_constructible_v<Value>) {
-      return false;
-    } else {
-      bool is_free[chunk_slots] = {};
-      for (std::uint32_t i = chunks_[last].free; i != no_slot; i = *chunks_[last].link(i)) is_free[i] = true;
-      for (std::uint32_t place = 0; place < chunk_slots; ++place) {
-        if (is_free[place]) continue;
-        entry& from = chunks_[last].entries()[place];
-        if (from.pins != 0 || with_free_ == no_slot) return false;
-        const std::uint32_t which = with_free_, to = chunks_[which].free, after = *chunks_[which].link(to);
-        entry* const moved =
-            std::construct_at(chunks_[which].entries() + to, std::move(from.key), std::move(from.value));
-        static_cast<entry_header&>(*moved) = static_cast<const entry_header&>(from);
-        take(which, after);
-        std::destroy_at(&from);
-        std::construct_at(chunks_[last].link(place), chunks_[last].free);
-        chunks_[last].free = place;
-        --chunks_[last].used;
-        --used_;
-        const std::uint32_t old = last * chunk_slots + place, fresh = which * chunk_slots + to;
-        links_[fresh] = links_[old];
-        relocate(old, fresh);
-      }
-      return true;
+  void move_out(std::uint32_t which, const Relocate& relocate) noexcept {
+    bool is_free[chunk_slots] = {};
+    for (std::uint32_t i = chunks_[which].free; i != no_slot; i = *chunks_[which].link(i)) is_free[i] = true;
+    for (std::uint32_t place = 0; place < chunk_slots; ++place) {
+      if (is_free[place]) continue;
+      entry& from = entries_[which][place];
+      const std::uint32_t target = with_free_, to = chunks_[target].free, after = *chunks_[target].link(to);
+      entry* const moved =
+          std::construct_at(entries_[target] + to, std::move(from.key), std::move(from.value));
+      static_cast<entry_header&>(*moved) = static_cast<const entry_header&>(from);
+      take(target, after);
+      std::destroy_at(&from);
+      --used_;
+      const std::uint32_t old = which * chunk_slots + place, fresh = target * chunk_slots + to;
+      links_[fresh] = links_[old];
+      relocate(old, fresh);
     }
   }
 
@@ -248,7 +288,9 @@ class entry_storage {
   resource_vector<entry*> entries_;   // the first of each chunk: read for each look-up, and small
   resource_vector<slot_link> links_;  // by slot; for as many chunks as there is room for
   std::uint32_t with_free_ = no_slot;
-  std::size_t used_ = 0;
+  std::size_t used_ = 0;   // slots
+  std::size_t holes_ = 0;  // chunks without memory
+  std::size_t empty_ = 0;  // chunks with memory and without entries
 };
 
 }  // namespace detail

@@ -40,7 +40,7 @@ class expiry_times {
   /// `time_to_live` from `now` on; for ever where the clock does not reach so far.
   void set(std::uint32_t slot, std::int64_t now, std::chrono::nanoseconds time_to_live) noexcept {
     constexpr std::int64_t last = std::numeric_limits<std::int64_t>::max();
-    times_[slot] = time_to_live.count() > last - now ? last : now + time_to_live.count();
+    times_[slot] = now > 0 && time_to_live.count() > last - now ? last : now + time_to_live.count();
   }
   bool is_over(std::uint32_t slot, std::int64_t now) const noexcept { return times_[slot] <= now; }
   void relocate(std::uint32_t from, std::uint32_t to) noexcept { times_[to] = times_[from]; }

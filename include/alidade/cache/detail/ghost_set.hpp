@@ -22,8 +22,11 @@ class ghost_set {
 
   /// Makes room for about `count` hashes.
   void reserve(std::size_t count) {
-    const std::size_t wanted = buckets_for(count);
-    if (wanted > buckets_.size()) move_to(std::max(wanted, buckets_.size() + buckets_.size() / 8));
+    if (const std::size_t then = buckets_with(count); then != buckets_.size()) move_to(then);
+  }
+  /// What reserve(count) takes.
+  std::size_t growth_bytes(std::size_t count) const noexcept {
+    return (buckets_with(count) - buckets_.size()) * sizeof(bucket);
   }
   /// Gives back what there is beyond room for `count`, 1 at least. Whether that was anything. Strong guarantee.
   bool shrink(std::size_t count) {
@@ -67,6 +70,10 @@ class ghost_set {
 
   static constexpr std::size_t buckets_for(std::size_t count) noexcept {
     return (count + per_bucket - 1) / per_bucket;
+  }
+  std::size_t buckets_with(std::size_t count) const noexcept {
+    const std::size_t wanted = buckets_for(count), has = buckets_.size();
+    return wanted > has ? std::max(wanted, has + has / 8) : has;
   }
   void move_to(std::size_t buckets) {
     resource_vector<bucket> fresh(buckets, buckets_.get_allocator());

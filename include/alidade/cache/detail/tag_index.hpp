@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <limits>
 #include <memory>
+#include <utility>
 
 #include <alidade/cache/detail/slot_link.hpp>
 #include <alidade/config/assert.hpp>
@@ -115,6 +116,13 @@ class tag_index {
       if (const std::uint32_t slot = g.slots[std::countr_zero(taken)]; condition(slot)) return slot;
     }
     return no_slot;
+  }
+  /// Puts all into another, which has room for them, and becomes that; hash_of(slot) is the hash that a slot was put in with.
+  template <class HashOf>
+  void move_to(tag_index& other, const HashOf& hash_of) noexcept {
+    for (std::size_t g = 0; g < groups_; ++g)
+      visit_group(g, [&](std::uint32_t slot) { other.insert(hash_of(slot), slot); });
+    *this = std::move(other);
   }
   static constexpr std::size_t groups_for(std::size_t count) noexcept {
     return (count + per_group - 1) / per_group;
