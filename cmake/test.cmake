@@ -225,7 +225,8 @@ foreach(compiler gcc clang)
     set(program clang++)
   endif()
   platform(bench-${compiler} NEEDS ${program} ninja xsimd cli11 json hnswlib
-    CONFIGURE -DCMAKE_CXX_COMPILER=${program} ${no_programs} -DALIDADE_BUILD_BENCH=ON -DALIDADE_WERROR=ON
+    CONFIGURE -DCMAKE_CXX_COMPILER=${program} -DCMAKE_BUILD_TYPE=Release -DCMAKE_CXX_FLAGS_RELEASE=-O1 ${no_programs}
+      -DALIDADE_BUILD_BENCH=ON -DALIDADE_WERROR=ON
     TARGETS alidade_bench RUN check_bench)
 endforeach()
 
