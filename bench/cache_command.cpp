@@ -204,7 +204,7 @@ double hit_percent(const std::vector<request>& requests, std::size_t budget) {
     if (cache.get(r.id) == nullptr)
       cache.put(r.id, r.size, ec);  // what is larger than the cache stays a miss
   }
-  return 100 * cache.statistics().hit_rate();
+  return 100 * cache.stats().hit_rate();
 }
 
 void replay(const cache_command& command, json_file* file) {

@@ -68,7 +68,7 @@ int main() {
     });
     expect(found->size() == k, "ten neighbours, remembered or searched for");
   }
-  std::printf("cache: %.0f %% hits, %zu entries in %zu bytes\n\n%s\n", 100 * cache.statistics().hit_rate(),
+  std::printf("cache: %.0f %% hits, %zu entries in %zu bytes\n\n%s\n", 100 * cache.stats().hit_rate(),
               cache.size(), cache.bytes(), alidade::perf::to_text(monitor).c_str());
   expect(cache.bytes() <= 1'000'000, "the budget holds");
 

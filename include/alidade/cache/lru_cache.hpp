@@ -86,8 +86,8 @@ class lru_cache {
   /// What counts against the budget of bytes.
   std::size_t bytes() const noexcept { return weights_ + (options_.count_overhead ? overhead_bytes() : 0); }
   const cache_options& options() const noexcept { return options_; }
-  cache_statistics statistics() const noexcept {
-    cache_statistics now = statistics_;
+  cache_stats stats() const noexcept {
+    cache_stats now = stats_;
     now.entries = size();
     now.bytes = bytes();
     return now;
@@ -263,7 +263,7 @@ class lru_cache {
   std::uint32_t ask_for(const K& key) {
     const std::uint32_t slot = find(key, hash_of(key));
     if (slot == no_slot) {
-      ++statistics_.misses;
+      ++stats_.misses;
       return no_slot;
     }
     if (entries_[slot].expires) return ask_for_expiring(slot);
@@ -275,12 +275,12 @@ class lru_cache {
       hit(slot);
       return slot;
     }
-    ++statistics_.misses;
+    ++stats_.misses;
     take_out(slot, eviction_cause::expired);
     return no_slot;
   }
   void hit(std::uint32_t slot) {
-    ++statistics_.hits;
+    ++stats_.hits;
     if (entries_[slot].pins == 0) policy_.hit(view(), slot);
   }
   std::int64_t now() const { return options_.now().time_since_epoch() / std::chrono::nanoseconds(1); }
@@ -395,7 +395,7 @@ class lru_cache {
       placed(slot);
       if (found != no_slot) leave(found, eviction_cause::replaced);
       replaced.release();
-      statistics_.peak_bytes = std::max(statistics_.peak_bytes, bytes());
+      stats_.peak_bytes = std::max(stats_.peak_bytes, bytes());
       return;
     }
   }
@@ -430,7 +430,7 @@ class lru_cache {
     entry& e = entries_[slot];
     cost_ -= view().cost(slot);
     e.detached = true;
-    ++statistics_.evictions[static_cast<std::size_t>(cause)];
+    ++stats_.evictions[static_cast<std::size_t>(cause)];
     if (e.pins == 0) {
       weights_ -= e.weight;
       e.weight = 0;
@@ -486,7 +486,7 @@ class lru_cache {
   Policy policy_;
   detail::expiry_times times_;
   std::shared_ptr<const callback> callback_;  // shared with the call of it, in which it may be replaced
-  cache_statistics statistics_;
+  cache_stats stats_;
   std::uint64_t cost_ = 0;   // of all that is in, as the policy sees it
   std::uint64_t owed_ = 0;   // of an eviction that is not finished
   bool evicting_ = false;    // it is not

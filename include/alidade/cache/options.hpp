@@ -39,7 +39,7 @@ struct cache_options {
   std::chrono::steady_clock::time_point (*now)() = [] { return std::chrono::steady_clock::now(); };
 };
 
-struct cache_statistics {
+struct cache_stats {
   std::uint64_t hits = 0, misses = 0;                      ///< of get, get_pinned and get_or_load
   std::array<std::uint64_t, eviction_causes> evictions{};  ///< by eviction_cause
   std::size_t entries = 0, bytes = 0, peak_bytes = 0;

@@ -134,7 +134,7 @@ class sharded_lru_cache {
   /// Runs no callback. No pin may be left (asserted).
   ~sharded_lru_cache() = default;
 
-  /// A moment's view, exact while no other thread changes the cache; so are bytes and statistics.
+  /// A moment's view, exact while no other thread changes the cache; so are bytes and stats.
   std::size_t size() const noexcept { return shards_.size(); }
   bool empty() const noexcept { return size() == 0; }
   /// What counts against the budget of bytes, reserved or taken.
@@ -146,12 +146,12 @@ class sharded_lru_cache {
     return now;
   }
   /// A call of get, get_pinned or get_or_load counts once.
-  cache_statistics statistics() const {
-    cache_statistics all;
+  cache_stats stats() const {
+    cache_stats all;
     for (std::size_t i = 0; i < shards_.count(); ++i) {
       lock held(shards_[i]);
       held.changes_nothing();
-      const cache_statistics part = shards_[i].entries().statistics();
+      const cache_stats part = shards_[i].entries().stats();
       all.hits += part.hits;
       all.misses += part.misses;
       for (std::size_t c = 0; c < eviction_causes; ++c) all.evictions[c] += part.evictions[c];

@@ -144,11 +144,11 @@ TEST_CASE("peek and contains do not promote, get and get_pinned do") {
   cache.put(5, 50);
   CHECK(cache.contains(3));
   CHECK_FALSE(cache.contains(1));
-  const cache_statistics s = cache.statistics();
+  const cache_stats s = cache.stats();
   CHECK(s.hits == 2);
   CHECK(s.misses == 0);
   CHECK(cache.get(0) == nullptr);
-  CHECK(cache.statistics().misses == 1);
+  CHECK(cache.stats().misses == 1);
   CHECK(s.evicted(eviction_cause::budget) == 3);
   CHECK(s.entries == 3);
 }
@@ -340,8 +340,8 @@ TEST_CASE("a value is loaded when it is missing, and only then") {
   CHECK(*cache.get_or_load(5, load) == "5");
   CHECK(*cache.get_or_load(5, load) == "5");
   CHECK(loads == 1);
-  CHECK(cache.statistics().hits == 1);
-  CHECK(cache.statistics().misses == 1);
+  CHECK(cache.stats().hits == 1);
+  CHECK(cache.stats().misses == 1);
   // A load may load.
   const std::function<std::string(int)> sum = [&](int key) {
     return key == 0 ? std::string() : *cache.get_or_load(key - 1, sum) + "+";
@@ -426,8 +426,8 @@ TEST_CASE("bytes are those that were allocated") {
           CHECK(std::abs(taken - counted) <= 0.05 * taken + 2000);
         }
       }
-      CHECK(cache.statistics().peak_bytes <= 2'000'000);
-      CHECK(cache.statistics().peak_bytes >= 1'900'000);
+      CHECK(cache.stats().peak_bytes <= 2'000'000);
+      CHECK(cache.stats().peak_bytes >= 1'900'000);
     }
     CHECK(test::allocations().bytes == before);
   }
@@ -466,7 +466,7 @@ TEST_CASE("evicting goes in steps, coldest first, and gives memory back") {
   cache.trim();
   CHECK(cache.bytes() <= before / 2 + 100'000);
   for (int i = 10'000; i < 20'000; ++i) CHECK(cache.contains(i));
-  CHECK(cache.statistics().evicted(eviction_cause::pressure) == 10'000);
+  CHECK(cache.stats().evicted(eviction_cause::pressure) == 10'000);
   CHECK(cache.evict(0).entries == 0);
 
   struct monitor {
@@ -534,7 +534,7 @@ TEST_CASE_TEMPLATE("room for entries that have left goes before further ones do"
   using cache_type = lru_cache<int, int, std::hash<int>, std::equal_to<int>, heap_bytes, Policy>;
   constexpr std::size_t budget = 1'000'000;
   cache_type fresh({.max_bytes = budget});
-  for (int i = 0; fresh.statistics().evicted(eviction_cause::budget) == 0; ++i) fresh.put(i, i);
+  for (int i = 0; fresh.stats().evicted(eviction_cause::budget) == 0; ++i) fresh.put(i, i);
   cache_type cache;
   for (int i = 0; i < 200'000; ++i) cache.put(i, i);
   while (!cache.resize_budget(budget).finished) {}

@@ -134,7 +134,7 @@ TEST_CASE_TEMPLATE("one shard evicts what an lru_cache evicts, in that order", P
       REQUIRE(cache.size() == plain.size());
       REQUIRE(cache.bytes() == plain.bytes());
     }
-    const cache_statistics here = cache.statistics(), there = plain.statistics();
+    const cache_stats here = cache.stats(), there = plain.stats();
     CHECK(here.hits == there.hits);
     CHECK(here.misses == there.misses);
     CHECK(here.evictions == there.evictions);
@@ -183,7 +183,7 @@ TEST_CASE("shards that count their overhead lend each other whole chunks") {
     for (int key = 0; key < 16'000; ++key) cache.put(key, {});
   }
   CHECK(cache.size() > 4'000);
-  CHECK(cache.statistics().peak_bytes <= 1'000'000);
+  CHECK(cache.stats().peak_bytes <= 1'000'000);
   // Each has a part of it: the average is 300 or so.
   for (int thousand = 0; thousand < 16; ++thousand) {
     int has = 0;
@@ -222,7 +222,7 @@ TEST_CASE("peek and contains neither promote nor count, get and get_pinned do bo
   CHECK(cache.contains(3));
   CHECK_FALSE(cache.contains(1));
   CHECK(cache.get(0) == std::nullopt);
-  const cache_statistics s = cache.statistics();
+  const cache_stats s = cache.stats();
   CHECK(s.hits == 2);
   CHECK(s.misses == 1);
   CHECK(s.evicted(eviction_cause::budget) == 3);
@@ -276,7 +276,7 @@ TEST_CASE("what is larger than the whole budget is refused and evicts nothing") 
       if (ec) CHECK(used.size() == before);
       if (!ec) largest = length;
       CHECK(used.bytes() <= 200'000);
-      CHECK(used.statistics().peak_bytes <= 200'000);
+      CHECK(used.stats().peak_bytes <= 200'000);
     }
     CHECK(largest >= 150'000);
   }
@@ -331,7 +331,7 @@ TEST_CASE("a sharded cache's callbacks say why, when the entry is no longer ther
   cache.put(4, "e");
   cache.clear();
   CHECK(said.size() == 4);
-  CHECK(cache.statistics().evicted(eviction_cause::erased) == 3);
+  CHECK(cache.stats().evicted(eviction_cause::erased) == 3);
 }
 
 TEST_CASE("a sharded cache's callback may call all of it") {
@@ -353,7 +353,7 @@ TEST_CASE("a sharded cache's callback may call all of it") {
     if (key % 10 == 0) cache.evict(0.1);
     if (key % 50 == 0) cache.trim();
     if (key % 77 == 0) cache.clear();
-    static_cast<void>(cache.statistics());
+    static_cast<void>(cache.stats());
   });
   for (int i = 0; i < 1000; ++i) {
     cache.put(i, i);
@@ -494,8 +494,8 @@ TEST_CASE("a sharded cache loads what is missing, and only then") {
   CHECK(*cache.get_or_load(5, load) == "5");
   CHECK(*cache.get_or_load(5, load) == "5");
   CHECK(loads == 1);
-  CHECK(cache.statistics().hits == 1);
-  CHECK(cache.statistics().misses == 1);
+  CHECK(cache.stats().hits == 1);
+  CHECK(cache.stats().misses == 1);
   // A load may load.
   const std::function<std::string(int)> sum = [&](int key) {
     return key == 0 ? std::string() : *cache.get_or_load(key - 1, sum) + "+";
@@ -643,8 +643,8 @@ TEST_CASE("bytes of a sharded cache are those that were allocated") {
           CHECK(std::abs(taken - counted) <= 0.05 * taken + 2000);
         }
       }
-      CHECK(cache.statistics().peak_bytes <= 4'000'000);
-      CHECK(cache.statistics().peak_bytes >= 3'800'000);
+      CHECK(cache.stats().peak_bytes <= 4'000'000);
+      CHECK(cache.stats().peak_bytes >= 3'800'000);
     }
     CHECK(test::allocations().bytes == before);
   }
@@ -670,7 +670,7 @@ TEST_CASE("evicting from a sharded cache goes in steps, and gives memory back") 
     cache.trim();
     CHECK(cache.bytes() <= before / 2 + 20'000 * (shards + 5));
     CHECK(cache.size() == 10'000);
-    CHECK(cache.statistics().evicted(eviction_cause::pressure) == 10'000);
+    CHECK(cache.stats().evicted(eviction_cause::pressure) == 10'000);
     CHECK(cache.evict(0).entries == 0);
 
     struct monitor {
@@ -741,7 +741,7 @@ TEST_CASE("a small budget of many shards has room for each of them, one after th
     CHECK(cache.contains(i));
     CHECK(cache.bytes() <= 60'000);
   }
-  CHECK(cache.statistics().peak_bytes <= 60'000);
+  CHECK(cache.stats().peak_bytes <= 60'000);
 }
 
 TEST_CASE("shards give room though their entries cannot be moved together") {
@@ -825,7 +825,7 @@ TEST_CASE("concurrent threads that ask for a key load it once, and all get it") 
     on_threads(threads, [&](int) {
       const auto value = cache.get_or_load(7, [&](int key) {
         ++loads;
-        while (cache.statistics().misses != threads) std::this_thread::yield();
+        while (cache.stats().misses != threads) std::this_thread::yield();
         return std::to_string(key);
       });
       cache.erase(7);
@@ -834,7 +834,7 @@ TEST_CASE("concurrent threads that ask for a key load it once, and all get it") 
     CHECK(loads == 1);
     CHECK(got == threads);
     CHECK(cache.empty());
-    CHECK(cache.statistics().hits == 0);
+    CHECK(cache.stats().hits == 0);
   }
 }
 
@@ -848,7 +848,7 @@ TEST_CASE("concurrent threads that wait for a load get its error") {
         7,
         [&](int) {
           ++loads;
-          while (cache.statistics().misses != threads) std::this_thread::yield();
+          while (cache.stats().misses != threads) std::this_thread::yield();
           return 101u;
         },
         ec);
@@ -862,7 +862,7 @@ TEST_CASE("concurrent threads that wait for a load get its error") {
     try {
       cache.get_or_load(8, [&](int) -> std::uint32_t {
         ++loads;
-        while (cache.statistics().misses != 2 * threads) std::this_thread::yield();
+        while (cache.stats().misses != 2 * threads) std::this_thread::yield();
         throw std::runtime_error("no");
       });
     } catch (const std::runtime_error& e) {
@@ -908,13 +908,13 @@ TEST_CASE("a concurrent thread that asks after an erase does not get what was lo
     first = *cache.get_or_load(1, [&](int) {
       ++loads;
       step = 1;
-      while (cache.statistics().misses != 3) std::this_thread::yield();
+      while (cache.stats().misses != 3) std::this_thread::yield();
       return std::string("old");
     });
   });
   while (step != 1) std::this_thread::yield();
   std::thread waits([&] { waiting = *cache.get_or_load(1, [&](int) { return std::string("?"); }); });
-  while (cache.statistics().misses != 2) std::this_thread::yield();
+  while (cache.stats().misses != 2) std::this_thread::yield();
   CHECK_FALSE(cache.erase(1));
   std::thread later([&] {
     late = *cache.get_or_load(1, [&](int) {
@@ -962,7 +962,7 @@ TEST_CASE("concurrent threads pin, and let go of, what others erase and replace"
     }
   });
   CHECK(wrong == 0);
-  CHECK(cache.statistics().peak_bytes <= 200'000);
+  CHECK(cache.stats().peak_bytes <= 200'000);
   cache.clear();
   cache.trim();
   CHECK(cache.bytes() < 10'000);
@@ -1056,7 +1056,7 @@ void stress(bool overhead, std::size_t max_bytes, std::size_t max_entries, std::
   CHECK(wrong == 0);
   CHECK(twice == 0);
   CHECK(above == 0);
-  CHECK(cache.statistics().peak_bytes <= max_bytes);
+  CHECK(cache.stats().peak_bytes <= max_bytes);
   const auto counted = [&] {
     std::size_t bytes = 0, entries = 0;
     for (int key = 0; key < keys; ++key) {
@@ -1069,7 +1069,7 @@ void stress(bool overhead, std::size_t max_bytes, std::size_t max_entries, std::
   }();
   if (!overhead) CHECK(cache.bytes() == counted.first);
   CHECK(cache.size() == counted.second);
-  CHECK(cache.statistics().entries == counted.second);
+  CHECK(cache.stats().entries == counted.second);
   while (!cache.evict(0).finished) {}  // with what a thread has left unfinished
   while (!cache.evict(1).finished) {}
   CHECK(cache.empty());
@@ -1153,7 +1153,7 @@ TEST_CASE("concurrent threads put in what just fits, with budgets that change") 
     const auto [bytes, entries] = recount(cache, 500);
     CHECK(cache.bytes() == bytes);
     CHECK(cache.size() == entries);
-    CHECK(cache.statistics().peak_bytes <= 1000);
+    CHECK(cache.stats().peak_bytes <= 1000);
   }
 }
 
@@ -1170,7 +1170,7 @@ TEST_CASE("concurrent threads change the callback, and each departure is told to
     }
   });
   std::int64_t left = 0;
-  for (const std::uint64_t n : cache.statistics().evictions) left += static_cast<std::int64_t>(n);
+  for (const std::uint64_t n : cache.stats().evictions) left += static_cast<std::int64_t>(n);
   CHECK(told <= left);
   CHECK(cache.size() == 50);
 }

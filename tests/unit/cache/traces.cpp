@@ -76,7 +76,7 @@ std::size_t misses(const std::vector<request>& requests, const cache_options& op
     if (cache.get(r.id) == nullptr)
       cache.put(r.id, r.size, ec);  // what is larger than the cache stays a miss
   }
-  return static_cast<std::size_t>(cache.statistics().misses);
+  return static_cast<std::size_t>(cache.stats().misses);
 }
 
 template <class Policy>
