@@ -162,7 +162,7 @@ class lru_cache {
   }
 
   /// Evicts a part, 0 .. 1, of what there is, by bytes; 512 entries at most in one call, well below a millisecond where no
-  /// callback or destructor takes long; one that gives back a table of what was a cache of a million takes about one. While that
+  /// callback or destructor takes long; one that gives back a table of what was a cache of a million takes a few. While that
   /// is not finished a call goes on with it, whatever its own fraction.
   eviction_progress evict(double fraction) {
     ALIDADE_ASSERT(fraction >= 0 && fraction <= 1);
