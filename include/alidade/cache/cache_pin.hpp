@@ -31,7 +31,7 @@ class cache_pin {
   ~cache_pin() { release(); }
 
   explicit operator bool() const noexcept { return cache_ != nullptr; }
-  const Value& operator*() const noexcept { return cache_->value_of(slot_); }
+  const Value& operator*() const noexcept { return cache_->entries_[slot_].value; }
   const Value* operator->() const noexcept { return &**this; }
   void release() noexcept {
     if (cache_ != nullptr) std::exchange(cache_, nullptr)->let_go(slot_);

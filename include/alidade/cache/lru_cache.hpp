@@ -169,8 +169,10 @@ class lru_cache {
     if (!evicting_) owed_ = static_cast<std::uint64_t>(fraction * static_cast<double>(cost_));
     evicting_ = true;
     eviction_progress done;
-    for (; owed_ != 0 && done.entries < step_entries; ++done.entries) {
-      if (evict_one(eviction_cause::pressure) == 0) owed_ = 0;
+    while (owed_ != 0 && done.entries < step_entries) {
+      const bool went = evict_one(eviction_cause::pressure) != 0;
+      if (!went) owed_ = 0;
+      done.entries += went ? 1 : 0;
     }
     bool more = true;
     for (std::size_t moved = 0; moved < step_entries && more; moved += storage::chunk_slots)
@@ -222,8 +224,7 @@ class lru_cache {
   }
 
   /// Gives back what entries that have left still hold: chunks, by moving entries together, and of all else what is not needed.
-  /// Takes time in proportion to what there is. The calls that evict do this by themselves as they go, but where more than 32,768
-  /// entries are left, of which they leave the index, links and the like as they are.
+  /// Takes time in proportion to that. Calls that evict do so as they go, but for index and links while more than 32,768 are left.
   void trim() {
     while (shrink()) {}
   }
@@ -440,7 +441,6 @@ class lru_cache {
     if (const auto told = callback_) (*told)(e.key, e.value, cause);
   }
 
-  const Value& value_of(std::uint32_t slot) const noexcept { return entries_[slot].value; }
   void hold(std::uint32_t slot) noexcept {
     entry& e = entries_[slot];
     if (e.pins++ != 0) return;

@@ -599,6 +599,7 @@ TEST_CASE_TEMPLATE("a pin keeps one chunk, and no more", Value, std::uint32_t, c
   const auto held = cache.get_pinned(14'999);
   while (!cache.evict(1).finished) {}
   CHECK(cache.size() == 1);
+  CHECK(cache.evict(1).entries == 0);
   cache.trim();
   CHECK(cache.bytes() < 200'000);
   for (int i = 0; i < 14'999; ++i) cache.put(i, Value(1));

@@ -1,6 +1,5 @@
 #pragma once
 
-#include <algorithm>
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
@@ -22,7 +21,7 @@ struct cache_access {
   using pin = typename Cache::pin;
   using storage = typename Cache::storage;
   using policy = decltype(Cache::policy_);
-  static constexpr std::size_t most_of_group = 12;  // entries of a group of the index
+  static constexpr std::size_t step_entries = Cache::step_entries;
 
   template <class K>
   static std::uint32_t find(const Cache& cache, const K& key) {
@@ -73,9 +72,6 @@ struct cache_access {
   /// What evict_one gives, of all entries.
   static std::uint64_t cost(const Cache& cache) noexcept { return cache.cost_; }
 
-  static bool has_spare_chunk(const Cache& cache) noexcept {
-    return cache.entries_.free_slots() > 2 * storage::chunk_slots;
-  }
   /// As far as the number of slots goes.
   static bool could_drop_chunk(const Cache& cache) noexcept {
     return cache.entries_.free_slots() >= storage::chunk_slots;
@@ -83,6 +79,7 @@ struct cache_access {
   static bool is_hollow(const Cache& cache) noexcept { return cache.is_hollow(); }
   static std::size_t groups(const Cache& cache) noexcept { return cache.index_.groups(); }
   static bool drop_chunk(Cache& cache) { return cache.drop_chunk(); }
+  static bool drop_spare_chunk(Cache& cache) { return cache.drop_spare_chunk(); }
   static bool shrink(Cache& cache) { return cache.shrink(); }
 };
 

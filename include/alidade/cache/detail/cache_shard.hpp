@@ -196,7 +196,7 @@ class alignas(cache_line) cache_shard {
     if (lack.bytes != 0 && drop_spare_chunk()) return true;
     return evict_one(eviction_cause::budget) != 0 || (lack.bytes != 0 && access::shrink(cache_));
   }
-  bool drop_spare_chunk() { return access::has_spare_chunk(cache_) && access::drop_chunk(cache_); }
+  bool drop_spare_chunk() { return access::drop_spare_chunk(cache_); }
 
   struct concession {
     std::size_t entries = 0;  ///< evicted
@@ -267,7 +267,7 @@ class alignas(cache_line) cache_shard {
   std::size_t sweep(std::size_t groups) {
     std::size_t gone = 0;
     for (std::size_t left = std::min(groups, access::groups(cache_)); left > 0; --left) {
-      gone_->reserve(access::most_of_group);
+      gone_->reserve(tag_index::lanes);
       gone += cache_.sweep(1);
     }
     return gone;

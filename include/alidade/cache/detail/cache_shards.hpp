@@ -106,7 +106,7 @@ class cache_shards {
     eviction_progress done;
     const std::lock_guard evicting(evictor_);
     if (job_.shard == count()) job_ = {.fraction = fraction};
-    for (std::size_t steps = step_entries; job_.shard != count(); ++job_.shard, job_.begun = false) {
+    for (std::size_t steps = access::step_entries; job_.shard != count(); ++job_.shard, job_.begun = false) {
       Shard& part = *shards_[job_.shard];
       const lock held(part, &gone);
       if (!part.evict(job_, steps, done.entries)) break;
@@ -120,15 +120,13 @@ class cache_shards {
     const std::lock_guard evicting(evictor_);
     budgets_.bytes.set_limit(max_bytes);
     allowance_in_hand freed(budgets_);
-    std::size_t steps = step_entries;
+    std::size_t steps = access::step_entries;
     done.entries = take_from_largest({.bytes = budgets_.bytes.missing(0, 0)}, freed, steps, true, gone);
     done.finished = steps != 0 || budgets_.bytes.missing(freed.bytes, 0) == 0;
     return done;
   }
 
  private:
-  static constexpr std::size_t step_entries = 512;
-
   /// False, and what is lacking: others must give it.
   template <class Placed>
   bool try_place(Shard& home, const item& in, bool evict_here, allowance& in_hand, allowance& lack,

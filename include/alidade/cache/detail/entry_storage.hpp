@@ -160,7 +160,6 @@ class entry_storage {
     std::uint32_t previous = no_slot, next = no_slot;  ///< in the list of chunks that have free places
 
     entry* entries() noexcept { return reinterpret_cast<entry*>(memory.data()); }
-    const entry* entries() const noexcept { return reinterpret_cast<const entry*>(memory.data()); }
     std::uint32_t* link(std::uint32_t place) noexcept {
       return reinterpret_cast<std::uint32_t*>(entries() + place);
     }
@@ -198,17 +197,18 @@ class entry_storage {
 
   void add_chunk() {
     aligned_bytes place(chunk_bytes, memory());
-    if (holes_ == 0) {
+    auto which = static_cast<std::uint32_t>(chunks_.size());
+    if (holes_ != 0) {
+      which =
+          static_cast<std::uint32_t>(std::find(entries_.begin(), entries_.end(), nullptr) - entries_.begin());
+      --holes_;
+    } else {
       if (chunks_.size() == chunks_.capacity()) reserve(grown());
-      entries_.push_back(nullptr);
       chunks_.emplace_back();
-      ++holes_;
+      entries_.push_back(nullptr);
     }
-    const auto hole = std::find(entries_.begin(), entries_.end(), nullptr);
-    *hole = reinterpret_cast<entry*>(place.data());
-    --holes_;
+    entries_[which] = reinterpret_cast<entry*>(place.data());
     ++empty_;
-    const auto which = static_cast<std::uint32_t>(hole - entries_.begin());
     chunk& fresh = chunks_[which];
     fresh.memory = std::move(place);
     for (std::uint32_t i = 0; i < chunk_slots; ++i)

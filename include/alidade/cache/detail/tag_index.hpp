@@ -28,6 +28,8 @@ namespace detail {
 ///     group: | 12 tags | 2 bytes overflow | 2 unused | 12 slots of 4 bytes |       64 bytes
 class tag_index {
  public:
+  static constexpr std::size_t lanes = 12;  ///< entries of a group at most
+
   std::size_t size() const noexcept { return size_; }
   std::size_t memory_bytes() const noexcept { return memory_.size(); }
   static constexpr std::size_t least_bytes(std::size_t count) noexcept {
@@ -152,10 +154,10 @@ class tag_index {
   static constexpr std::uint16_t overflow_limit = std::numeric_limits<std::uint16_t>::max();
 
   struct alignas(64) group {
-    std::uint8_t tags[12];
+    std::uint8_t tags[lanes];
     std::uint16_t overflow;
     std::uint16_t unused;
-    std::uint32_t slots[12];
+    std::uint32_t slots[lanes];
 
     std::uint32_t matches(std::uint8_t tag) const noexcept {
       return simd::matching_bytes(tags, tag) & 0xfffu;  // the last four bytes are no tags
