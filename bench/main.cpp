@@ -6,6 +6,7 @@
 #include "ops_command.hpp"
 #include "perf_command.hpp"
 #include "pool_command.hpp"
+#include "qlearning_command.hpp"
 
 #include <CLI/CLI.hpp>
 
@@ -232,6 +233,13 @@ int run_program(int argc, char** argv) {
   perf_app->add_option("--dim", perf.dimension, "their dimension")->capture_default_str();
   perf_app->add_option("--json", perf.json, "write JSON lines to this file");
 
+  qlearning_command qlearning;
+  CLI::App* const qlearning_app =
+      app.add_subcommand("qlearning", "batches of Q-learning and their buffer against plain loops");
+  qlearning_app->add_option("--batch", qlearning.batch, "transitions of a batch")->capture_default_str();
+  qlearning_app->add_option("--rounds", qlearning.rounds, "interleaved rounds")->capture_default_str();
+  qlearning_app->add_option("--json", qlearning.json, "write JSON lines to this file");
+
   ab_command ab;
   argc = take_command_lines(argc, argv, ab);
   CLI::App* const ab_app = app.add_subcommand("ab", "whether one command line is slower than another");
@@ -266,6 +274,7 @@ int run_program(int argc, char** argv) {
   if (*exact_app) return run(exact);
   if (*compare_app) return run(compare);
   if (*perf_app) return run(perf);
+  if (*qlearning_app) return run(qlearning);
   if (*ab_app) return run(ab);
   if (*memory_app) return run(memory);
   return run(determinism);

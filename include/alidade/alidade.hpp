@@ -30,3 +30,9 @@
 #include <alidade/perf/null_monitor.hpp>
 #include <alidade/perf/report.hpp>
 #include <alidade/perf/scoped_timer.hpp>
+#include <alidade/rl/policies.hpp>
+#include <alidade/rl/q_learner.hpp>
+#include <alidade/rl/q_table.hpp>
+#include <alidade/rl/q_update.hpp>
+#include <alidade/rl/schedules.hpp>
+#include <alidade/rl/trajectory_buffer.hpp>

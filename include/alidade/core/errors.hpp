@@ -22,6 +22,11 @@ enum class errc {
   size_mismatch,           ///< the number of keys differs from the number of rows, or an output is too small
   too_many_rows,           ///< the index would exceed its 2^30 - 1 rows
   budget_exceeded,         ///< the object, or the memory asked for, is more than the budget has room for
+  out_of_range,            ///< a state or an action is not one of the table's
+  unavailable_action,      ///< the state does not have the action
+  wrong_format,  ///< the data are not what they are read as: another kind of file, element type or method
+  unsupported_version,  ///< the data were written by a later version of the library
+  corrupted_data,       ///< the data are torn or damaged: a size, a checksum or a value is not possible
 };
 
 namespace detail {
@@ -48,6 +53,16 @@ class category final : public std::error_category {
         return "the index cannot hold that many rows";
       case errc::budget_exceeded:
         return "the budget has no room for that much";
+      case errc::out_of_range:
+        return "a state or an action is not in the table";
+      case errc::unavailable_action:
+        return "the state does not have that action";
+      case errc::wrong_format:
+        return "the data are of another kind or element type";
+      case errc::unsupported_version:
+        return "the data are of a later version";
+      case errc::corrupted_data:
+        return "the data are torn or damaged";
     }
     return "unknown error";
   }

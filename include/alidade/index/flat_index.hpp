@@ -15,6 +15,7 @@
 #include <alidade/core/parallel.hpp>
 #include <alidade/distance/metric.hpp>
 #include <alidade/index/detail/block_scan.hpp>
+#include <alidade/index/detail/exact_answers.hpp>
 #include <alidade/index/detail/vector_set.hpp>
 #include <alidade/index/neighbor.hpp>
 #include <alidade/index/options.hpp>
@@ -162,35 +163,7 @@ class flat_index {
 
   static constexpr detail::product_form form = detail::form_of<Metric, T>;
 
-  /// A query's answers so far: a heap with the worst on top, in the place of its results.
-  class answers {
-   public:
-    explicit answers(std::span<neighbor_type> slots) : slots_(slots) {}
-    std::size_t count() const noexcept { return count_; }
-    bool full() const noexcept { return count_ == slots_.size(); }
-    /// No farther one is an answer; of the same distance one with a smaller key is.
-    bool rules_out(distance_type distance) const noexcept { return full() && slots_[0].distance < distance; }
-    double bound() const noexcept {
-      return full() ? static_cast<double>(slots_[0].distance) : std::numeric_limits<double>::infinity();
-    }
-
-    void offer(const neighbor_type& offered) {
-      if (!full()) {
-        slots_[count_++] = offered;
-        std::push_heap(slots_.begin(), slots_.begin() + static_cast<std::ptrdiff_t>(count_));
-      } else if (offered < slots_[0]) {
-        std::pop_heap(slots_.begin(), slots_.end());
-        slots_.back() = offered;
-        std::push_heap(slots_.begin(), slots_.end());
-      }
-    }
-    void sort() { std::sort_heap(slots_.begin(), slots_.begin() + static_cast<std::ptrdiff_t>(count_)); }
-
-   private:
-    std::span<neighbor_type> slots_;
-    std::size_t count_ = 0;
-  };
-
+  using answers = detail::exact_answers<distance_type>;
   using all_answers = detail::resource_vector<answers>;
 
   all_answers answers_of(std::size_t begin, std::size_t end, search_results<distance_type>& results) const {
@@ -209,22 +182,8 @@ class flat_index {
   /// Answers queries [begin, end): block by block of rows, each against all of these queries.
   void scan(const T* prepared, std::size_t begin, std::size_t end,
             search_results<distance_type>& results) const {
-    constexpr std::size_t block = 64;
-    const T* rows[block];
-    distance_type distances[block];
     auto all = answers_of(begin, end, results);
-    const auto view = vectors_.view();
-    for (std::size_t first = 0; first < size(); first += block) {
-      const std::size_t count = std::min(block, size() - first);
-      for (std::size_t j = 0; j < count; ++j) rows[j] = vectors_.row(first + j);
-      for (std::size_t query = begin; query < end; ++query) {
-        view.distances(prepared + query * vectors_.stride(), rows, count, distances);
-        answers& found = all[query - begin];
-        for (std::size_t j = 0; j < count; ++j) {
-          if (!found.rules_out(distances[j])) found.offer({vectors_.key(first + j), distances[j]});
-        }
-      }
-    }
+    detail::scan_all(vectors_, prepared + begin * vectors_.stride(), std::span<answers>(all));
     finish(begin, all, results);
   }
 

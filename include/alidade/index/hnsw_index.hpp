@@ -17,6 +17,7 @@
 #include <alidade/core/parallel.hpp>
 #include <alidade/core/random.hpp>
 #include <alidade/distance/metric.hpp>
+#include <alidade/index/detail/exact_answers.hpp>
 #include <alidade/index/detail/graph_builder.hpp>
 #include <alidade/index/detail/graph_search.hpp>
 #include <alidade/index/detail/hnsw_graph.hpp>
@@ -26,6 +27,7 @@
 #include <alidade/index/neighbor.hpp>
 #include <alidade/index/observer.hpp>
 #include <alidade/index/options.hpp>
+#include <alidade/index/search_progress.hpp>
 #include <alidade/memory/memory_pool_options.hpp>
 #include <alidade/memory/memory_resource.hpp>
 
@@ -132,7 +134,8 @@ class hnsw_index {
   std::vector<neighbor_type> search(std::span<const T> query, const search_options& options = {}) const {
     std::error_code ec;
     std::vector<neighbor_type> found(std::min(options.k, size()));
-    found.resize(search_one(query, options, found, ec, null_observer{}));
+    null_observer none;
+    found.resize(search_one(query, options, found, ec, whole_search(options, none)));
     if (ec) detail::throw_error(ec);
     return found;
   }
@@ -148,8 +151,43 @@ class hnsw_index {
   template <search_observer Observer = null_observer>
   std::size_t search(std::span<const T> query, const search_options& options, std::span<neighbor_type> out,
                      std::error_code& ec, Observer&& observer = {}) const {
+    return detail::unless_exhausted(ec, std::size_t{0}, [&] {
+      return search_one(query, options, out, ec, whole_search(options, observer));
+    });
+  }
+
+  /// The same, but the width of the search is decided on the way: pacer.first_width() and pacer.next_width(progress) say it
+  /// (search_progress.hpp); options.ef, or k where that is more, is the most. Where the widths at most double from step to step, the
+  /// answers are those of a search of the last width, which may be below k.
+  template <search_pacer<distance_type> Pacer, search_observer Observer = null_observer>
+  std::size_t search_in_steps(std::span<const T> query, const search_options& options,
+                              std::span<neighbor_type> out, Pacer&& pacer, std::error_code& ec,
+                              Observer&& observer = {}) const {
+    const auto run = [&](const graph_search& graph, scratch_type& scratch) {
+      const std::size_t k = std::min(options.k, size()), most = std::min(std::max(options.ef, k), size());
+      const std::uint32_t entry = graph.descend(scratch.query(), 0, scratch, observer);
+      graph.start(scratch.query(), entry, k, most, scratch, observer);
+      graph.search_in_steps(scratch.query(), k, most, scratch, observer, pacer);
+    };
     return detail::unless_exhausted(ec, std::size_t{0},
-                                    [&] { return search_one(query, options, out, ec, observer); });
+                                    [&] { return search_one(query, options, out, ec, run); });
+  }
+
+  /// The k nearest, exactly: every vector is measured.
+  std::size_t search_exact(std::span<const T> query, std::size_t k, std::span<neighbor_type> out,
+                           std::error_code& ec) const {
+    ec.clear();
+    if (k == 0) return fail(errc::invalid_option, ec);
+    if (out.size() < std::min(k, size())) return fail(errc::size_mismatch, ec);
+    return detail::unless_exhausted(ec, std::size_t{0}, [&] {
+      typename scratches::lease scratch(scratches_);
+      scratch->resize(size(), vectors_.stride(), graph_.capacity(0));
+      if (const errc code = vectors_.prepare(query, scratch->query()); code != errc{}) return fail(code, ec);
+      detail::exact_answers<distance_type> answers(out.first(std::min(k, size())));
+      detail::scan_all(vectors_, static_cast<const T*>(scratch->query()), std::span(&answers, 1));
+      answers.sort();
+      return answers.count();
+    });
   }
 
   /// The k nearest of each row of `queries`, by options.threads threads.
@@ -305,26 +343,35 @@ class hnsw_index {
     bool is_committed = false;
   };
 
-  template <class Observer>
+  /// `Run` does the search proper: run(graph, scratch).
+  template <class Run>
   std::size_t search_one(std::span<const T> query, const search_options& options,
-                         std::span<neighbor_type> out, std::error_code& ec, Observer&& observer) const {
+                         std::span<neighbor_type> out, std::error_code& ec, const Run& run) const {
     ec.clear();
     if (options.k == 0) return fail(errc::invalid_option, ec);
     if (out.size() < std::min(options.k, size())) return fail(errc::size_mismatch, ec);
     typename scratches::lease scratch(scratches_);
-    return search(query, options, out, ec, observer, *scratch);
+    return search(query, options, out, ec, *scratch, run);
   }
 
+  /// A search of one width.
   template <search_observer Observer>
+  auto whole_search(const search_options& options, Observer& observer) const {
+    return [this, &options, &observer](const graph_search& graph, scratch_type& scratch) {
+      const std::uint32_t entry = graph.descend(scratch.query(), 0, scratch, observer);
+      const std::size_t ef = std::min(std::max(options.ef, options.k), size());
+      graph.start(scratch.query(), entry, ef, scratch, observer);
+      graph.search_layer(scratch.query(), 0, scratch, observer);
+    };
+  }
+
+  template <class Run>
   std::size_t search(std::span<const T> query, const search_options& options, std::span<neighbor_type> out,
-                     std::error_code& ec, Observer& observer, scratch_type& scratch) const {
+                     std::error_code& ec, scratch_type& scratch, const Run& run) const {
     scratch.resize(size(), vectors_.stride(), graph_.capacity(0));
     if (const errc code = vectors_.prepare(query, scratch.query()); code != errc{}) return fail(code, ec);
     if (empty()) return 0;
-    const graph_search graph(vectors_.view(), graph_);
-    const std::uint32_t entry = graph.descend(scratch.query(), 0, scratch, observer);
-    graph.start(scratch.query(), entry, std::min(std::max(options.ef, options.k), size()), scratch, observer);
-    graph.search_layer(scratch.query(), 0, scratch, observer);
+    run(graph_search(vectors_.view(), graph_), scratch);
     const auto answer = [&](std::size_t i) {
       return neighbor_type{vectors_.key(scratch.pool.slot(i)), scratch.pool.distance(i)};
     };
@@ -349,14 +396,15 @@ class hnsw_index {
     if (!vectors_.check_queries(queries, options.k, ec, bad_row)) return {};
     search_results<distance_type> results(queries.rows(), std::min(options.k, size()));
     detail::resource_vector<std::error_code> errors(queries.rows(), options_.memory);
-    detail::parallel_for(
-        queries.rows(), 16, options.threads, [&](std::size_t begin, std::size_t end, std::size_t) {
-          typename scratches::lease scratch(scratches_);
-          null_observer none;
-          for (std::size_t i = begin; i < end; ++i) {
-            results.set_count(i, search(queries[i], options, results.slots(i), errors[i], none, *scratch));
-          }
-        });
+    detail::parallel_for(queries.rows(), 16, options.threads,
+                         [&](std::size_t begin, std::size_t end, std::size_t) {
+                           typename scratches::lease scratch(scratches_);
+                           null_observer none;
+                           for (std::size_t i = begin; i < end; ++i) {
+                             results.set_count(i, search(queries[i], options, results.slots(i), errors[i],
+                                                         *scratch, whole_search(options, none)));
+                           }
+                         });
     const auto bad =
         std::find_if(errors.begin(), errors.end(), [](const std::error_code& e) { return bool(e); });
     if (bad == errors.end()) return results;

@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <cstring>
 
+#include <alidade/config/assert.hpp>
 #include <alidade/config/namespace.hpp>
 #include <alidade/core/bits.hpp>
 #include <alidade/memory/buffer.hpp>
@@ -50,11 +51,19 @@ class candidate_pool {
  public:
   explicit candidate_pool(memory_resource* memory = nullptr) noexcept : entries_(memory) {}
 
-  void reset(std::size_t capacity) {
-    entries_.grow(capacity);
+  void reset(std::size_t capacity) { reset(capacity, capacity); }
+  /// With room for `capacity`, up to `most` later.
+  void reset(std::size_t capacity, std::size_t most) {
+    entries_.grow(most);
     capacity_ = capacity;
     size_ = 0;
     next_ = 0;
+  }
+
+  /// More room, for at most as many as reset() was for.
+  void widen(std::size_t capacity) noexcept {
+    ALIDADE_ASSERT(capacity >= capacity_ && capacity <= entries_.size());
+    capacity_ = capacity;
   }
 
   std::size_t size() const noexcept { return size_; }
@@ -66,7 +75,8 @@ class candidate_pool {
   /// Whether a point at this distance may enter; never wrong when it says no. Cheap, for the search loop.
   bool admits(D distance) const noexcept { return size_ < capacity_ || !(distance >= worst_); }
 
-  void insert(D distance, std::uint32_t slot) noexcept {
+  /// Returns the place that it takes, or the pool's capacity where it takes none.
+  std::size_t insert(D distance, std::uint32_t slot) noexcept {
     const std::uint64_t entry = std::uint64_t{to_ordered(distance)} << 32 | std::uint64_t{slot} << 1;
     std::uint64_t* const begin = entries_.data();
     // A binary search whose steps are conditional moves: its branches would be mispredicted half of the time.
@@ -76,18 +86,24 @@ class candidate_pool {
       position += begin[position + half - 1] <= entry ? half : 0;
       left -= half;
     }
-    if (position == capacity_) return;
+    if (position == capacity_) return position;
     if (size_ < capacity_) ++size_;
     std::memmove(begin + position + 1, begin + position, (size_ - 1 - position) * sizeof(std::uint64_t));
     begin[position] = entry;
     next_ = std::min(next_, position);
     worst_ = this->distance(size_ - 1);
+    return position;
+  }
+
+  /// The place of the nearest entry that is not expanded yet; size() when there is none.
+  std::size_t next_unexpanded() noexcept {
+    while (next_ < size_ && (entries_[next_] & 1) != 0) ++next_;
+    return next_;
   }
 
   /// The nearest entry that is not expanded yet, which this marks as expanded; false when there is none.
   bool pop_unexpanded(std::uint32_t& slot) noexcept {
-    while (next_ < size_ && (entries_[next_] & 1) != 0) ++next_;
-    if (next_ == size_) return false;
+    if (next_unexpanded() == size_) return false;
     slot = this->slot(next_);
     entries_[next_++] |= 1;
     return true;

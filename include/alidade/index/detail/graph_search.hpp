@@ -3,12 +3,15 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
+#include <utility>
 
+#include <alidade/config/compiler.hpp>
 #include <alidade/config/namespace.hpp>
 #include <alidade/index/detail/hnsw_graph.hpp>
 #include <alidade/index/detail/search_scratch.hpp>
 #include <alidade/index/detail/vector_set.hpp>
 #include <alidade/index/observer.hpp>
+#include <alidade/index/search_progress.hpp>
 #include <alidade/simd/prefetch.hpp>
 
 namespace alidade {
@@ -55,8 +58,14 @@ class graph_search {
   template <search_observer Observer>
   void start(const T* query, std::uint32_t slot, std::size_t ef, scratch_type& scratch,
              Observer& observer) const {
+    start(query, slot, ef, ef, scratch, observer);
+  }
+  /// The pool may be widened later, up to `most`.
+  template <search_observer Observer>
+  void start(const T* query, std::uint32_t slot, std::size_t ef, std::size_t most, scratch_type& scratch,
+             Observer& observer) const {
     scratch.visited.clear();  // a search that an exception ended has left its marks
-    scratch.pool.reset(ef);
+    scratch.pool.reset(ef, most);
     for (const std::uint32_t first : {slot, graph_.entry_point()}) {
       if (!scratch.visited.insert(first)) continue;
       scratch.pool.insert(vectors_.distance(query, first), first);
@@ -68,23 +77,66 @@ class graph_search {
   /// the ef nearest that were found, sorted; the visited nodes are forgotten.
   template <search_observer Observer>
   void search_layer(const T* query, std::size_t level, scratch_type& scratch, Observer& observer) const {
-    const std::size_t capacity = graph_.capacity(level);
     std::uint32_t node = 0;
     while (scratch.pool.pop_unexpanded(node)) {
-      observer.on_hop(level);
-      const std::size_t count =
-          scratch.visited.insert_all(graph_.links(level, node), capacity, scratch.slots.data());
-      simd::prefetch(graph_.links(level, scratch.pool.peek_unexpanded(node)), capacity * sizeof(link));
-      measure(query, count, scratch, observer);
-      for (std::size_t i = 0; i < count; ++i) {
-        if (scratch.pool.admits(scratch.distances[i]))
-          scratch.pool.insert(scratch.distances[i], scratch.slots[i]);
+      expand(query, level, node, scratch, observer,
+             [&](D distance, std::uint32_t slot) noexcept { scratch.pool.insert(distance, slot); });
+    }
+    scratch.visited.clear();
+  }
+
+  /// The same on level 0, but that whenever the `width` nearest are all expanded, and k are found, pacer(progress) says how many
+  /// are to be next; it ends where that is no more than they were, and where nothing is left. The pool holds twice the width, so
+  /// that what a step of up to that needs is there.
+  template <search_observer Observer, class Pacer>
+  void search_in_steps(const T* query, std::size_t k, std::size_t ef, scratch_type& scratch,
+                       Observer& observer, Pacer& pacer) const {
+    search_progress<D> progress(scratch.pool);
+    const auto capacity = [&](std::size_t w) noexcept { return std::clamp(2 * w, k, std::max(k, ef)); };
+    std::size_t width = pacer.first_width();
+    scratch.pool.widen(capacity(width));
+    std::uint32_t node = 0;
+    while (true) {
+      const std::size_t position = scratch.pool.next_unexpanded();
+      if (position >= width && scratch.pool.size() >= k) {
+        progress.width = width;
+        const std::size_t wider = std::min<std::size_t>(pacer.next_width(std::as_const(progress)), ef);
+        if (wider <= width) break;
+        width = wider;
+        scratch.pool.widen(capacity(width));
+        continue;
       }
+      if (position == scratch.pool.size()) break;
+      scratch.pool.pop_unexpanded(node);
+      ++progress.hops;
+      bool improved = false;
+      progress.distances +=
+          expand(query, 0, node, scratch, observer, [&](D distance, std::uint32_t slot) noexcept {
+            improved |= scratch.pool.insert(distance, slot) < k;
+          });
+      if (improved) progress.improved_at = progress.hops;
     }
     scratch.visited.clear();
   }
 
  private:
+  /// Measures a node's unvisited neighbours and hands those that the pool may admit to insert(); returns how many it measured.
+  template <search_observer Observer, class Insert>
+  ALIDADE_FORCE_INLINE std::size_t expand(const T* query, std::size_t level, std::uint32_t node,
+                                          scratch_type& scratch, Observer& observer,
+                                          const Insert& insert) const {
+    const std::size_t capacity = graph_.capacity(level);
+    observer.on_hop(level);
+    const std::size_t count =
+        scratch.visited.insert_all(graph_.links(level, node), capacity, scratch.slots.data());
+    simd::prefetch(graph_.links(level, scratch.pool.peek_unexpanded(node)), capacity * sizeof(link));
+    measure(query, count, scratch, observer);
+    for (std::size_t i = 0; i < count; ++i) {
+      if (scratch.pool.admits(scratch.distances[i])) insert(scratch.distances[i], scratch.slots[i]);
+    }
+    return count;
+  }
+
   /// scratch.distances[i] = distance to scratch.slots[i], for i < count.
   template <search_observer Observer>
   void measure(const T* query, std::size_t count, scratch_type& scratch, Observer& observer) const {

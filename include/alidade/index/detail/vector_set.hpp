@@ -15,6 +15,7 @@
 #include <alidade/core/matrix_view.hpp>
 #include <alidade/distance/metric.hpp>
 #include <alidade/memory/memory_resource.hpp>
+#include <alidade/simd/ops/array_checks.hpp>
 #include <alidade/simd/prefetch.hpp>
 #include <alidade/storage/key_map.hpp>
 #include <alidade/storage/row_storage.hpp>
@@ -37,7 +38,9 @@ concept one_to_many_metric = requires(const Metric& m, const T* query, const T* 
 template <class T>
 bool all_finite(std::span<const T> v) noexcept {
   bool finite = true;
-  if constexpr (real_element<T>) {
+  if constexpr (std::is_same_v<T, float> || std::is_same_v<T, double>) {
+    finite = simd::all_finite(v);
+  } else if constexpr (real_element<T>) {
     for (const T x : v) finite &= detail::is_finite(x);
   }
   return finite;

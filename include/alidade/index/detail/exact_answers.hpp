@@ -1,0 +1,67 @@
+#pragma once
+
+#include <algorithm>
+#include <cstddef>
+#include <limits>
+#include <span>
+
+#include <alidade/config/namespace.hpp>
+#include <alidade/index/neighbor.hpp>
+
+namespace alidade {
+inline namespace ALIDADE_ABI_NAMESPACE {
+namespace detail {
+
+/// A query's nearest so far: a heap with the worst on top, in the place of its results.
+template <class D>
+class exact_answers {
+ public:
+  explicit exact_answers(std::span<neighbor<D>> slots) : slots_(slots) {}
+  std::size_t count() const noexcept { return count_; }
+  bool full() const noexcept { return count_ == slots_.size(); }
+  /// No farther one is an answer; of the same distance one with a smaller key is.
+  bool rules_out(D distance) const noexcept { return full() && slots_[0].distance < distance; }
+  double bound() const noexcept {
+    return full() ? static_cast<double>(slots_[0].distance) : std::numeric_limits<double>::infinity();
+  }
+
+  void offer(const neighbor<D>& offered) {
+    if (!full()) {
+      slots_[count_++] = offered;
+      std::push_heap(slots_.begin(), slots_.begin() + static_cast<std::ptrdiff_t>(count_));
+    } else if (offered < slots_[0]) {
+      std::pop_heap(slots_.begin(), slots_.end());
+      slots_.back() = offered;
+      std::push_heap(slots_.begin(), slots_.end());
+    }
+  }
+  void sort() { std::sort_heap(slots_.begin(), slots_.begin() + static_cast<std::ptrdiff_t>(count_)); }
+
+ private:
+  std::span<neighbor<D>> slots_;
+  std::size_t count_ = 0;
+};
+
+/// Offers every vector to every query's answers, block by block of vectors. `queries`: prepared, a set's stride apart.
+template <class VectorSet, class T, class D>
+inline void scan_all(const VectorSet& vectors, const T* queries, std::span<exact_answers<D>> answers) {
+  constexpr std::size_t block = 64;
+  const T* rows[block];
+  D distances[block];
+  const auto view = vectors.view();
+  for (std::size_t first = 0; first < vectors.size(); first += block) {
+    const std::size_t count = std::min(block, vectors.size() - first);
+    for (std::size_t j = 0; j < count; ++j) rows[j] = vectors.row(first + j);
+    for (std::size_t query = 0; query < answers.size(); ++query) {
+      view.distances(queries + query * vectors.stride(), rows, count, distances);
+      for (std::size_t j = 0; j < count; ++j) {
+        if (!answers[query].rules_out(distances[j]))
+          answers[query].offer({vectors.key(first + j), distances[j]});
+      }
+    }
+  }
+}
+
+}  // namespace detail
+}  // namespace ALIDADE_ABI_NAMESPACE
+}  // namespace alidade
