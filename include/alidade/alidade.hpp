@@ -11,6 +11,7 @@
 #include <alidade/distance/distance.hpp>
 #include <alidade/distance/many.hpp>
 #include <alidade/distance/metric.hpp>
+#include <alidade/engine/adaptive_search.hpp>
 #include <alidade/index/flat_index.hpp>
 #include <alidade/index/hnsw_index.hpp>
 #include <alidade/memory/memory_monitor.hpp>

@@ -1,0 +1,355 @@
+#pragma once
+
+#include <algorithm>
+#include <cmath>
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <system_error>
+#include <vector>
+
+#include <alidade/config/namespace.hpp>
+#include <alidade/core/bits.hpp>
+#include <alidade/core/errors.hpp>
+#include <alidade/engine/detail/rule_choice.hpp>
+#include <alidade/engine/detail/stop_features.hpp>
+#include <alidade/engine/detail/stop_learner.hpp>
+#include <alidade/engine/options.hpp>
+#include <alidade/index/observer.hpp>
+#include <alidade/index/options.hpp>
+#include <alidade/index/search_progress.hpp>
+#include <alidade/memory/memory_resource.hpp>
+#include <alidade/perf/clock.hpp>
+
+namespace alidade {
+inline namespace ALIDADE_ABI_NAMESPACE {
+
+struct adaptive_search_stats {
+  std::uint64_t searches = 0;
+  std::uint64_t studies = 0;       ///< searches that went on to see what would have come
+  std::uint64_t exact_checks = 0;  ///< of these, compared with the true neighbours
+  double total_distances = 0;      ///< computed by all searches
+  double study_share = 0;          ///< of these, those of studies
+  double exact_share = 0;          ///< and those of exact checks
+  bool is_tuned = false;           ///< whether widths are chosen by what was learnt
+  double recall = 0;               ///< what the rule in use has reached in the mean of the last studies
+  double distances = 0;            ///< and how many distances it computes
+  double ns_per_distance = 0;      ///< of searches that are no studies
+  double reference_recall = 1;     ///< recall of studies themselves, as the exact checks have it
+};
+
+/// Searches an index with a width that is chosen for each query while it is searched for, to meet a target in the mean:
+/// a recall at the least work, or a latency at the best recall.
+///
+///     alidade::adaptive_search engine(index, {.target = alidade::search_target::recall_at_least(0.95)});
+///     engine.search(query, neighbors, error);
+///
+/// A search of HNSW of width ef ends when the ef nearest that it has found are all expanded. How far it must go differs from query
+/// to query, and shows on the way: by how long nothing better was found, and how much nearer the first is than the k-th. At widths that grow by half the engine looks at this, and a rule that Q-learning has learnt
+/// says whether to go on (compare Li et al., Improving approximate nearest neighbor search through learned adaptive early
+/// termination, SIGMOD 2020, which predicts the end once).
+///
+/// What ending earlier or later would have been worth is learnt from studies: now and then a search goes on until nothing
+/// better seems to come, within the bounds that the options set. A study answers its query too, only later. Few of them are
+/// compared with the true neighbours, by which the recall of all is corrected. Until there are enough studies each search has width
+/// default_ef; none is ever wider than max_ef.
+///
+/// The target is met in the mean over queries as they come. Under another mix of queries the rule still decides for each by
+/// itself; how strict it is follows within some hundred studies.
+///
+/// With the target of a recall the same calls on the same index give the same answers, on every run. A latency is a
+/// measurement, so with that target they need not.
+///
+/// The index may grow meanwhile. It must outlive the engine. One thread at a time.
+template <class Index>
+class adaptive_search {
+ public:
+  using value_type = typename Index::value_type;
+  using neighbor_type = typename Index::neighbor_type;
+
+  /// Options out of range: errc::invalid_option.
+  explicit adaptive_search(const Index& index, const adaptive_search_options& options = {})
+      : adaptive_search(unchecked{}, index, options) {
+    if (!valid(options)) detail::throw_error(errc::invalid_option);
+  }
+  adaptive_search(const Index& index, const adaptive_search_options& options, std::error_code& ec)
+      : adaptive_search(unchecked{}, index, options) {
+    ec = valid(options) ? std::error_code{} : make_error_code(errc::invalid_option);
+  }
+
+  const adaptive_search_options& options() const noexcept { return options_; }
+
+  /// The k nearest that the engine finds, sorted, ties by key. Errors are those of the index's search.
+  std::vector<neighbor_type> search(std::span<const value_type> query, double memory_pressure = 0) {
+    std::error_code ec;
+    std::vector<neighbor_type> found(std::min(options_.k, index_->size()));
+    found.resize(search(query, found, ec, memory_pressure));
+    if (ec) detail::throw_error(ec);
+    return found;
+  }
+
+  /// The same into `out`, which must have room for min(k, size of the index) answers; returns how many there are. Allocates nothing
+  /// after the warm-up.
+  std::size_t search(std::span<const value_type> query, std::span<neighbor_type> out, std::error_code& ec,
+                     double memory_pressure = 0) {
+    const bool study = is_time_to_study(memory_pressure);
+    const std::size_t found = study ? search_and_study(query, out, ec) : search_by_rule(query, out, ec);
+    if (!ec && ++searches_ == options_.warm_up) {
+      warm_up_distances_ = distances_;
+      warm_up_studied_ = study_distances_;
+    }
+    return found;
+  }
+
+  adaptive_search_stats stats() const noexcept {
+    adaptive_search_stats s;
+    s.searches = searches_;
+    s.studies = learner_.studies();
+    s.exact_checks = exact_checks_;
+    s.total_distances = distances_;
+    const auto share = [this](double part) { return distances_ > 0 ? part / distances_ : 0; };
+    s.study_share = share(study_distances_);
+    s.exact_share = share(exact_distances_);
+    s.is_tuned = is_tuned();
+    s.recall = deep_recall() * mixed([](const detail::rule_record& r) { return r.recall; });
+    s.distances = mixed([](const detail::rule_record& r) { return r.cost; });
+    s.ns_per_distance = timed_distances_ > 0 ? timed_ns_ / timed_distances_ : 0;
+    s.reference_recall = deep_recall();
+    return s;
+  }
+
+  /// All bytes that the engine holds, itself included.
+  std::size_t memory_bytes() const noexcept {
+    return sizeof(*this) - sizeof(learner_) + learner_.memory_bytes() +
+           study_.capacity() * sizeof(detail::studied_step) + seen_.capacity() * sizeof(double) +
+           truth_.capacity() * sizeof(neighbor_type) + go_on_.capacity();
+  }
+
+ private:
+  struct unchecked {};
+  using progress_type = search_progress<typename Index::distance_type>;
+
+  adaptive_search(unchecked, const Index& index, const adaptive_search_options& options)
+      : index_(&index),
+        options_(valid(options) ? options : adaptive_search_options{}),
+        learner_(widths_for(options_), options_.memory),
+        study_(options_.memory),
+        seen_(options_.memory),
+        truth_(options_.memory),
+        go_on_(2 * learner_.steps() * detail::stop_states::looks, 0, options_.memory),
+        settled_recall_(learner_.steps(), detail::running_mean{}, options_.memory) {
+    study_.reserve(learner_.steps());
+    seen_.reserve(learner_.steps() * options_.k);
+  }
+
+  static bool in_unit(double x) noexcept { return x >= 0 && x <= 1; }
+  static bool valid(const adaptive_search_options& o) noexcept {
+    const double target = o.target.value();
+    const bool good_target = o.target.what() == search_target::kind::recall
+                                 ? target > 0 && target < 1
+                                 : target > 0 && detail::is_finite(target);
+    return good_target && o.k >= 1 && o.max_ef >= o.k && o.max_ef <= 65535 && o.default_ef >= o.k &&
+           o.default_ef <= o.max_ef && in_unit(o.warm_up_share) && in_unit(o.study_share) &&
+           in_unit(o.exact_share) && !(o.quiet_pressure != o.quiet_pressure);
+  }
+
+  /// From two fifths of k up by half until max_ef.
+  static std::vector<std::uint32_t> widths_for(const adaptive_search_options& o) {
+    std::vector<std::uint32_t> widths;
+    double width = std::max(0.4 * static_cast<double>(o.k), 1.0);
+    for (; width < static_cast<double>(o.max_ef); width *= 1.5) {
+      const auto w = static_cast<std::uint32_t>(std::ceil(width));
+      if (widths.empty() || w > widths.back()) widths.push_back(w);
+    }
+    widths.push_back(static_cast<std::uint32_t>(o.max_ef));
+    return widths;
+  }
+
+  bool is_tuned() const noexcept { return has_choice_; }
+
+  template <class Value>
+  double mixed(const Value& value) const noexcept {
+    return (1 - mix_.second_share) * value(learner_.records()[mix_.first]) +
+           mix_.second_share * value(learner_.records()[mix_.second]);
+  }
+
+  bool is_time_to_study(double memory_pressure) const noexcept {
+    if (!(memory_pressure < options_.quiet_pressure) || index_->size() <= options_.k) return false;
+    const bool is_warm = searches_ >= options_.warm_up;
+    const double share = is_warm ? options_.study_share : options_.warm_up_share;
+    const double before = is_warm ? warm_up_distances_ : 0, studied = is_warm ? warm_up_studied_ : 0;
+    return study_distances_ - studied < share * (distances_ - before);
+  }
+
+  /// Goes on where the table of the rule in use says so.
+  struct rule_pacer {
+    const adaptive_search& engine;
+    const std::uint8_t* go_on;
+    std::size_t step = 0;
+
+    std::size_t first_width() const noexcept { return engine.learner_.width(0); }
+    std::size_t next_width(const progress_type& progress) noexcept {
+      const auto features = detail::stop_features::of(progress, engine.options_.k);
+      if (go_on[step * detail::stop_states::looks + engine.learner_.look(step, features)] == 0) return 0;
+      return engine.learner_.width(++step);
+    }
+  };
+
+  std::size_t search_by_rule(std::span<const value_type> query, std::span<neighbor_type> out,
+                             std::error_code& ec) {
+    counting_observer counts;
+    const perf::tick begin = perf::tick_clock::now();
+    std::size_t found = 0;
+    if (is_tuned()) {
+      turn_ += mix_.second_share;
+      const bool second = turn_ >= 1;
+      if (second) turn_ -= 1;
+      rule_pacer pacer{*this, go_on_.data() + (second ? go_on_.size() / 2 : 0)};
+      found =
+          index_->search_in_steps(query, {.k = options_.k, .ef = options_.max_ef}, out, pacer, ec, counts);
+    } else {
+      found = index_->search(query, {.k = options_.k, .ef = options_.default_ef}, out, ec, counts);
+    }
+    if (ec) return found;
+    const auto ns = static_cast<double>(perf::tick_clock::ns_between(begin, perf::tick_clock::now()));
+    const auto cost = static_cast<double>(counts.distances);
+    distances_ += cost;
+    constexpr double kept = 1 - 1.0 / 1024;
+    timed_ns_ = kept * timed_ns_ + ns;
+    timed_distances_ = kept * timed_distances_ + cost;
+    return found;
+  }
+
+  /// Goes on until the k nearest have not changed for five sixths of the hops, at six times their number at least, or
+  /// (a deep one) to the end; and notes every step.
+  struct study_pacer {
+    adaptive_search& engine;
+    bool is_deep;
+    std::size_t settled_at = 0;  ///< the step; 0: not
+
+    std::size_t first_width() const noexcept { return engine.learner_.width(0); }
+    std::size_t next_width(const progress_type& progress) {
+      const std::size_t k = engine.options_.k;
+      const auto cost = static_cast<double>(progress.distances);
+      engine.study_.push_back({detail::stop_features::of(progress, k), 0, cost});
+      for (std::size_t i = 0; i < k; ++i) engine.seen_.push_back(static_cast<double>(progress.distance(i)));
+      const std::size_t step = engine.study_.size();
+      const bool is_settled = progress.hops >= 6 * progress.improved_at && progress.width >= 6 * k;
+      if (is_settled && settled_at == 0) settled_at = step - 1;
+      return (is_settled && !is_deep) || step == engine.learner_.steps() ? 0 : engine.learner_.width(step);
+    }
+  };
+
+  std::size_t search_and_study(std::span<const value_type> query, std::span<neighbor_type> out,
+                               std::error_code& ec) {
+    study_.clear();
+    seen_.clear();
+    counting_observer counts;
+    const bool is_deep = learner_.studies() % studies_to_a_deep_one == 0;
+    study_pacer pacer{*this, is_deep};
+    const search_options widest{.k = options_.k, .ef = options_.max_ef};
+    const std::size_t found = index_->search_in_steps(query, widest, out, pacer, ec, counts);
+    if (ec) return found;
+    distances_ += static_cast<double>(counts.distances);
+    study_distances_ += static_cast<double>(counts.distances);
+    if (study_.empty() || found < options_.k) return found;
+    // What was found on the way down counts at each step alike.
+    const double before = std::max(static_cast<double>(counts.distances) - study_.back().cost, 0.0);
+    for (detail::studied_step& step : study_) step.cost += before;
+    double kth = static_cast<double>(out[options_.k - 1].distance);
+    if (is_deep && is_time_for_exact_check() && find_true_kth(query, kth)) {
+      deep_hits_ += recall_at(study_.size() - 1, kth);
+    }
+    if (pacer.settled_at != 0 && is_deep) {
+      settled_recall_[pacer.settled_at].add(recall_at(pacer.settled_at, kth), 64);
+    }
+    const double trust = is_deep ? 1 : settled_recall_[study_.size() - 1].value;
+    for (std::size_t step = 0; step < study_.size(); ++step)
+      study_[step].recall = trust * recall_at(step, kth);
+    learner_.add(study_);
+    if (learner_.studies() >= next_choice_) choose();
+    return found;
+  }
+
+  /// Which part of the k nearest at a step of the study are no farther than that.
+  double recall_at(std::size_t step, double kth) const noexcept {
+    const auto* const first = seen_.data() + step * options_.k;
+    const auto hits = std::count_if(first, first + options_.k, [kth](double d) { return d <= kth; });
+    return static_cast<double>(hits) / static_cast<double>(options_.k);
+  }
+
+  /// Recall of deep studies. One neighbour more is counted as missed than was: a few checks do not show a recall of 1.
+  double deep_recall() const noexcept {
+    const auto checks = static_cast<double>(exact_checks_);
+    return exact_checks_ == 0 ? 1 : deep_hits_ / (checks + 1 / static_cast<double>(options_.k));
+  }
+
+  bool is_time_for_exact_check() const noexcept {
+    if (exact_checks_ < options_.first_exact_checks) {
+      return searches_ * options_.first_exact_checks >= exact_checks_ * options_.warm_up;
+    }
+    return exact_distances_ + static_cast<double>(index_->size()) < options_.exact_share * distances_;
+  }
+
+  /// The distance of the k-th of the true neighbours; false, and nothing changed, where memory does not allow to find it.
+  bool find_true_kth(std::span<const value_type> query, double& kth) {
+    truth_.resize(options_.k);
+    std::error_code ec;
+    index_->search_exact(query, options_.k, truth_, ec);
+    if (ec) return false;
+    distances_ += static_cast<double>(index_->size());
+    exact_distances_ += static_cast<double>(index_->size());
+    ++exact_checks_;
+    kth = static_cast<double>(truth_.back().distance);
+    return true;
+  }
+
+  void choose() {
+    const std::span<const detail::rule_record> rules = learner_.judge();
+    if (options_.target.what() == search_target::kind::recall) {
+      mix_ = detail::cheapest_with_recall(rules, std::min(options_.target.value() / deep_recall(), 1.0));
+    } else {
+      const double per_distance = timed_distances_ > 0 ? timed_ns_ / timed_distances_ : 1;
+      mix_ = detail::best_within_cost(rules,
+                                      (1 - options_.study_share) * options_.target.value() / per_distance);
+    }
+    const std::uint32_t chosen[2] = {mix_.first, mix_.second};
+    std::uint8_t* out = go_on_.data();
+    for (const std::uint32_t rule : chosen) {
+      for (std::size_t step = 0; step < learner_.steps(); ++step) {
+        for (std::size_t look = 0; look < detail::stop_states::looks; ++look) {
+          *out++ = learner_.goes_on(rule, step, look) ? 1 : 0;
+        }
+      }
+    }
+    has_choice_ = true;
+    next_choice_ = learner_.studies() + std::max<std::uint64_t>(learner_.studies() / 16, 32);
+  }
+
+  static constexpr std::uint64_t studies_before_choice = 256;
+  static constexpr std::uint64_t studies_to_a_deep_one = 8;
+
+  const Index* index_;
+  adaptive_search_options options_;
+  detail::stop_learner learner_;
+  detail::resource_vector<detail::studied_step> study_;
+  detail::resource_vector<double> seen_;  ///< the distances of the k nearest at each step of the study
+  detail::resource_vector<neighbor_type> truth_;
+
+  detail::rule_mix mix_;
+  detail::resource_vector<std::uint8_t> go_on_;  ///< of both rules of the mix, for each step and look
+  bool has_choice_ = false;
+  std::uint64_t next_choice_ = studies_before_choice;  ///< after so many studies
+  double turn_ = 0;                                    ///< when the second rule is to be used
+
+  std::uint64_t searches_ = 0, exact_checks_ = 0;
+  double distances_ = 0, study_distances_ = 0, exact_distances_ = 0;
+  double warm_up_distances_ = 0, warm_up_studied_ = 0;  ///< what these were at its end
+  double timed_ns_ = 0, timed_distances_ = 0;
+  double deep_hits_ = 0;  ///< recall of the exact checks, added up
+  /// For each step, of what deep studies find, by studies that settle there.
+  detail::resource_vector<detail::running_mean> settled_recall_;
+};
+
+}  // namespace ALIDADE_ABI_NAMESPACE
+}  // namespace alidade

@@ -1,0 +1,174 @@
+#pragma once
+
+#include <algorithm>
+#include <cmath>
+#include <cstddef>
+#include <cstdint>
+#include <span>
+
+#include <alidade/config/namespace.hpp>
+#include <alidade/engine/detail/rule_choice.hpp>
+#include <alidade/engine/detail/stop_features.hpp>
+#include <alidade/engine/detail/stop_values.hpp>
+#include <alidade/memory/memory_resource.hpp>
+
+namespace alidade {
+inline namespace ALIDADE_ABI_NAMESPACE {
+namespace detail {
+
+/// What one search was like at each of its steps.
+struct studied_step {
+  stop_features features;
+  double recall = 0;
+  double cost = 0;  ///< distance computations until then
+};
+
+/// Learns when to end searches, and judges rules for it: at each price "go on where that is worth more", and beside these for each
+/// step "end there".
+///
+/// A rule looks better in the studies that it was learnt from than it is. So all is learnt twice more, from every other study each,
+/// and a rule is judged by what its half-taught twin would have done in the other studies: if anything, a little worse.
+class stop_learner {
+ public:
+  static constexpr std::size_t prices = stop_values::prices;
+
+  stop_learner(std::span<const std::uint32_t> widths, memory_resource* memory)
+      : widths_(widths.begin(), widths.end(), memory),
+        states_(widths.size(), memory),
+        values_(widths.size(), memory),
+        halves_{{widths.size(), memory}, {widths.size(), memory}},
+        records_(prices + widths.size(), rule_record{}, memory),
+        kept_(memory),
+        samples_(memory) {
+    samples_.reserve(calibration_studies * steps());
+  }
+
+  std::size_t steps() const noexcept { return widths_.size(); }
+  std::uint32_t width(std::size_t step) const noexcept { return widths_[step]; }
+  std::uint64_t studies() const noexcept { return studies_; }
+
+  /// Of each rule, when judge() was called last.
+  std::span<const rule_record> records() const noexcept { return records_; }
+
+  /// The number of what a search looks like.
+  std::size_t look(std::size_t step, const stop_features& features) const noexcept {
+    return states_.of(step, features);
+  }
+
+  /// Whether a rule goes on from there.
+  bool goes_on(std::size_t rule, std::size_t step, std::size_t look) const noexcept {
+    return goes_on(values_, rule, step, look);
+  }
+
+  /// Learns from a study. The first ones only show what searches look like.
+  void add(std::span<const studied_step> study) {
+    if (studies_ < calibration_studies) {
+      samples_.insert(samples_.end(), study.begin(), study.end());
+      samples_.resize((studies_ + 1) * steps());
+      if (++studies_ == calibration_studies) calibrate();
+      return;
+    }
+    const std::size_t place = static_cast<std::size_t>(studies_ - calibration_studies) % most_kept;
+    keep(study, place);
+    const std::span<const kept_step> kept(kept_.data() + place * steps(), steps());
+    values_.learn(kept, unit_cost_);
+    halves_[place % 2].learn(kept, unit_cost_);
+    ++studies_;
+  }
+
+  /// Judges all rules by the studies that are kept. Takes about 30 ns a study and rule.
+  std::span<const rule_record> judge() noexcept {
+    std::fill(records_.begin(), records_.end(), rule_record{});
+    const std::size_t count = kept_.size() / steps();
+    for (std::size_t place = 0; place < count; ++place) {
+      const kept_step* const study = kept_.data() + place * steps();
+      const stop_values& twin = halves_[1 - place % 2];
+      for (std::size_t rule = 0; rule < records_.size(); ++rule) {
+        const kept_step& ending = study[end_of(twin, rule, study)];
+        records_[rule].recall += static_cast<double>(ending.recall);
+        records_[rule].cost += static_cast<double>(ending.cost);
+        records_[rule].error += static_cast<double>(ending.recall) * static_cast<double>(ending.recall);
+      }
+    }
+    const double n = std::max(static_cast<double>(count), 1.0);
+    for (rule_record& r : records_) {
+      r.recall /= n;
+      r.cost /= n;
+      r.error = std::sqrt(std::max(r.error / n - r.recall * r.recall, 0.0) / n);  // of the sum of squares
+    }
+    return records_;
+  }
+
+  std::size_t memory_bytes() const noexcept {
+    return sizeof(*this) + widths_.capacity() * sizeof(std::uint32_t) +
+           states_.cuts().capacity() * sizeof(stop_states::step_cuts) + values_.memory_bytes() +
+           halves_[0].memory_bytes() + halves_[1].memory_bytes() + records_.capacity() * sizeof(rule_record) +
+           kept_.capacity() * sizeof(kept_step) + samples_.capacity() * sizeof(studied_step);
+  }
+
+ private:
+  static constexpr std::size_t calibration_studies = 128;
+  static constexpr std::size_t most_kept = 4096;
+
+  bool goes_on(const stop_values& values, std::size_t rule, std::size_t step,
+               std::size_t look) const noexcept {
+    if (step + 1 >= steps()) return false;
+    return rule < prices ? values.goes_on(rule, step, look) : step < rule - prices;
+  }
+
+  /// The step at which a rule ends the studied search; the last one of the study where it would have gone on.
+  std::size_t end_of(const stop_values& values, std::size_t rule, const kept_step* study) const noexcept {
+    if (rule >= prices) return rule - prices;
+    std::size_t step = 0;
+    while (step + 1 < steps() && study[step + 1].look != kept_step::over &&
+           values.goes_on(rule, step, study[step].look)) {
+      ++step;
+    }
+    return step;
+  }
+
+  void calibrate() {
+    resource_vector<stop_features> seen(calibration_studies, samples_.get_allocator());
+    double cost = 0;
+    for (std::size_t step = 0; step < steps(); ++step) {
+      std::size_t count = 0;
+      for (std::size_t i = 0; i < calibration_studies; ++i) {
+        const studied_step& s = samples_[i * steps() + step];
+        if (s.cost == 0) continue;  // it was over
+        seen[count++] = s.features;
+        if (step == 0) cost += s.cost;
+      }
+      states_.calibrate(step, seen.data(), count);
+    }
+    unit_cost_ = std::max(cost / static_cast<double>(calibration_studies), 1.0);
+    samples_ = resource_vector<studied_step>(samples_.get_allocator());
+  }
+
+  void keep(std::span<const studied_step> study, std::size_t place) {
+    if (kept_.size() < (place + 1) * steps()) kept_.resize((place + 1) * steps());
+    kept_step* const out = kept_.data() + place * steps();
+    for (std::size_t i = 0; i < steps(); ++i) {
+      if (i < study.size()) {
+        out[i] = {static_cast<float>(study[i].recall), static_cast<float>(study[i].cost),
+                  static_cast<std::uint32_t>(look(i, study[i].features))};
+      } else {  // a width beyond what was studied costs in proportion, and finds no more
+        const float growth = static_cast<float>(widths_[i]) / static_cast<float>(widths_[i - 1]);
+        out[i] = {out[i - 1].recall, out[i - 1].cost * growth, kept_step::over};
+      }
+    }
+  }
+
+  resource_vector<std::uint32_t> widths_;
+  stop_states states_;
+  stop_values values_;
+  stop_values halves_[2];  ///< by the studies that are kept at even and at odd places
+  resource_vector<rule_record> records_;
+  resource_vector<kept_step> kept_;  ///< of the last studies, steps() each
+  std::uint64_t studies_ = 0;
+  double unit_cost_ = 1;                   ///< of a first step
+  resource_vector<studied_step> samples_;  ///< of the first studies, steps() each
+};
+
+}  // namespace detail
+}  // namespace ALIDADE_ABI_NAMESPACE
+}  // namespace alidade
