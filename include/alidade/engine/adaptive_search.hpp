@@ -4,8 +4,12 @@
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
+#include <istream>
+#include <ostream>
 #include <span>
 #include <system_error>
+#include <type_traits>
+#include <utility>
 #include <vector>
 
 #include <alidade/config/namespace.hpp>
@@ -20,6 +24,7 @@
 #include <alidade/index/search_progress.hpp>
 #include <alidade/memory/memory_resource.hpp>
 #include <alidade/perf/clock.hpp>
+#include <alidade/storage/section_file.hpp>
 
 namespace alidade {
 inline namespace ALIDADE_ABI_NAMESPACE {
@@ -94,28 +99,69 @@ class adaptive_search {
                      double memory_pressure = 0) {
     const bool study = is_time_to_study(memory_pressure);
     const std::size_t found = study ? search_and_study(query, out, ec) : search_by_rule(query, out, ec);
-    if (!ec && ++searches_ == options_.warm_up) {
-      warm_up_distances_ = distances_;
-      warm_up_studied_ = study_distances_;
+    if (!ec && ++numbers_.searches == options_.warm_up) {
+      numbers_.warm_up_distances = numbers_.distances;
+      numbers_.warm_up_studied = numbers_.study_distances;
     }
     return found;
   }
 
   adaptive_search_stats stats() const noexcept {
     adaptive_search_stats s;
-    s.searches = searches_;
+    s.searches = numbers_.searches;
     s.studies = learner_.studies();
-    s.exact_checks = exact_checks_;
-    s.total_distances = distances_;
-    const auto share = [this](double part) { return distances_ > 0 ? part / distances_ : 0; };
-    s.study_share = share(study_distances_);
-    s.exact_share = share(exact_distances_);
+    s.exact_checks = numbers_.exact_checks;
+    s.total_distances = numbers_.distances;
+    const auto share = [this](double part) { return numbers_.distances > 0 ? part / numbers_.distances : 0; };
+    s.study_share = share(numbers_.study_distances);
+    s.exact_share = share(numbers_.exact_distances);
     s.is_tuned = is_tuned();
     s.recall = deep_recall() * mixed([](const detail::rule_record& r) { return r.recall; });
     s.distances = mixed([](const detail::rule_record& r) { return r.cost; });
-    s.ns_per_distance = timed_distances_ > 0 ? timed_ns_ / timed_distances_ : 0;
+    s.ns_per_distance = numbers_.timed_distances > 0 ? numbers_.timed_ns / numbers_.timed_distances : 0;
     s.reference_recall = deep_recall();
     return s;
+  }
+
+  /// Writes what was learnt in binary form (see storage/section_file.hpp; kind "ADPT"): after the index it may go to the same stream.
+  /// A stream that fails is std::errc::io_error.
+  void save(std::ostream& out) const {
+    std::error_code ec;
+    save(out, ec);
+    if (ec) detail::throw_error(ec);
+  }
+  void save(std::ostream& out, std::error_code& ec) const {
+    const saved_state state{numbers_,          mix_.first, mix_.second,
+                            mix_.second_share, options_.k, options_.max_ef};
+    detail::section_writer file(file_kind);
+    file.add_value(detail::name_of("ENGI"), state);
+    file.add(detail::name_of("SETT"), std::span<const detail::running_mean>(settled_recall_));
+    file.add(detail::name_of("GOON"), std::span<const std::uint8_t>(go_on_));
+    learner_.save(file);
+    file.write(out, ec);
+  }
+
+  /// Goes on from what save() wrote, and reads no byte behind it: with the same calls then come the same answers. errc::wrong_format,
+  /// unsupported_version, corrupted_data: it is something else, or damaged; errc::invalid_option: it was saved by an engine with
+  /// another k or max_ef. On error the engine is as it was.
+  void load(std::istream& in) {
+    std::error_code ec;
+    load(in, ec);
+    if (ec) detail::throw_error(ec);
+  }
+  void load(std::istream& in, std::error_code& ec) {
+    detail::section_reader file;
+    file.read(in, file_kind, ec);
+    saved_state state{};
+    if (!ec && !file.get(detail::name_of("ENGI"), state)) ec = errc::corrupted_data;
+    if (!ec && (state.k != options_.k || state.max_ef != options_.max_ef)) ec = errc::invalid_option;
+    if (ec) return;
+    adaptive_search restored(unchecked{}, *index_, options_);
+    if (restored.restore(file, state)) {
+      *this = std::move(restored);
+    } else {
+      ec = errc::corrupted_data;
+    }
   }
 
   /// All bytes that the engine holds, itself included.
@@ -127,6 +173,28 @@ class adaptive_search {
 
  private:
   struct unchecked {};
+
+  /// All that is counted. Distances are computations; those of `timed` fade.
+  struct numbers {
+    std::uint64_t searches = 0, exact_checks = 0;
+    std::uint64_t has_choice = 0,
+                  next_choice = studies_before_choice;  ///< made once, and again after so many studies
+    double distances = 0, study_distances = 0, exact_distances = 0;
+    double warm_up_distances = 0, warm_up_studied = 0;  ///< what the first two were at its end
+    double timed_ns = 0, timed_distances = 0;
+    double deep_hits = 0;  ///< recall of the exact checks, added up
+    double turn = 0;       ///< when the second rule is to be used
+  };
+  struct saved_state {
+    numbers counted;
+    std::uint64_t first_rule, second_rule;
+    double second_share;
+    std::uint64_t k, max_ef;
+  };
+  static_assert(sizeof(saved_state) == 18 * 8 && std::is_trivially_copyable_v<saved_state>);
+  static constexpr detail::file_kind file_kind{detail::name_of("ADPT"), 1, detail::element_code<float>()};
+  static constexpr std::uint64_t studies_before_choice = 256;
+
   using progress_type = search_progress<typename Index::distance_type>;
 
   adaptive_search(unchecked, const Index& index, const adaptive_search_options& options)
@@ -140,6 +208,34 @@ class adaptive_search {
         settled_recall_(learner_.steps(), detail::running_mean{}, options_.memory) {
     study_.reserve(learner_.steps());
     seen_.reserve(learner_.steps() * options_.k);
+  }
+
+  bool restore(const detail::section_reader& file, const saved_state& state) {
+    const auto settled = file.get<detail::running_mean>(detail::name_of("SETT"), settled_recall_.size());
+    const auto go_on = file.get<std::uint8_t>(detail::name_of("GOON"), go_on_.size());
+    if (settled.empty() || go_on.empty() || !learner_.restore(file)) return false;
+    const numbers& n = state.counted;
+    for (const double x : {n.distances, n.study_distances, n.exact_distances, n.warm_up_distances,
+                           n.warm_up_studied, n.timed_ns, n.timed_distances, n.deep_hits}) {
+      if (!detail::is_finite(x) || x < 0) return false;
+    }
+    if (!in_unit(n.turn) || !in_unit(state.second_share) || state.first_rule >= learner_.records().size() ||
+        state.second_rule >= learner_.records().size()) {
+      return false;
+    }
+    for (const detail::running_mean& m : settled) {
+      if (!in_unit(m.value) || !detail::is_finite(m.count) || m.count < 0) return false;
+    }
+    for (std::size_t i = 0; i < go_on.size(); ++i) {
+      const std::size_t step = i / detail::stop_states::looks % learner_.steps();
+      if (go_on[i] > 1 || (go_on[i] == 1 && step + 1 == learner_.steps())) return false;
+    }
+    numbers_ = n;
+    mix_ = {static_cast<std::uint32_t>(state.first_rule), static_cast<std::uint32_t>(state.second_rule),
+            state.second_share};
+    settled_recall_.assign(settled.begin(), settled.end());
+    go_on_.assign(go_on.begin(), go_on.end());
+    return true;
   }
 
   static bool in_unit(double x) noexcept { return x >= 0 && x <= 1; }
@@ -165,7 +261,7 @@ class adaptive_search {
     return widths;
   }
 
-  bool is_tuned() const noexcept { return has_choice_; }
+  bool is_tuned() const noexcept { return numbers_.has_choice != 0; }
 
   template <class Value>
   double mixed(const Value& value) const noexcept {
@@ -175,10 +271,11 @@ class adaptive_search {
 
   bool is_time_to_study(double memory_pressure) const noexcept {
     if (!(memory_pressure < options_.quiet_pressure) || index_->size() <= options_.k) return false;
-    const bool is_warm = searches_ >= options_.warm_up;
+    const bool is_warm = numbers_.searches >= options_.warm_up;
     const double share = is_warm ? options_.study_share : options_.warm_up_share;
-    const double before = is_warm ? warm_up_distances_ : 0, studied = is_warm ? warm_up_studied_ : 0;
-    return study_distances_ - studied < share * (distances_ - before);
+    const double before = is_warm ? numbers_.warm_up_distances : 0,
+                 studied = is_warm ? numbers_.warm_up_studied : 0;
+    return numbers_.study_distances - studied < share * (numbers_.distances - before);
   }
 
   /// Goes on where the table of the rule in use says so.
@@ -201,9 +298,9 @@ class adaptive_search {
     const perf::tick begin = perf::tick_clock::now();
     std::size_t found = 0;
     if (is_tuned()) {
-      turn_ += mix_.second_share;
-      const bool second = turn_ >= 1;
-      if (second) turn_ -= 1;
+      numbers_.turn += mix_.second_share;
+      const bool second = numbers_.turn >= 1;
+      if (second) numbers_.turn -= 1;
       rule_pacer pacer{*this, go_on_.data() + (second ? go_on_.size() / 2 : 0)};
       found =
           index_->search_in_steps(query, {.k = options_.k, .ef = options_.max_ef}, out, pacer, ec, counts);
@@ -213,10 +310,10 @@ class adaptive_search {
     if (ec) return found;
     const auto ns = static_cast<double>(perf::tick_clock::ns_between(begin, perf::tick_clock::now()));
     const auto cost = static_cast<double>(counts.distances);
-    distances_ += cost;
+    numbers_.distances += cost;
     constexpr double kept = 1 - 1.0 / 1024;
-    timed_ns_ = kept * timed_ns_ + ns;
-    timed_distances_ = kept * timed_distances_ + cost;
+    numbers_.timed_ns = kept * numbers_.timed_ns + ns;
+    numbers_.timed_distances = kept * numbers_.timed_distances + cost;
     return found;
   }
 
@@ -250,15 +347,15 @@ class adaptive_search {
     const search_options widest{.k = options_.k, .ef = options_.max_ef};
     const std::size_t found = index_->search_in_steps(query, widest, out, pacer, ec, counts);
     if (ec) return found;
-    distances_ += static_cast<double>(counts.distances);
-    study_distances_ += static_cast<double>(counts.distances);
+    numbers_.distances += static_cast<double>(counts.distances);
+    numbers_.study_distances += static_cast<double>(counts.distances);
     if (study_.empty() || found < options_.k) return found;
     // What was found on the way down counts at each step alike.
     const double before = std::max(static_cast<double>(counts.distances) - study_.back().cost, 0.0);
     for (detail::studied_step& step : study_) step.cost += before;
     double kth = static_cast<double>(out[options_.k - 1].distance);
     if (is_deep && is_time_for_exact_check() && find_true_kth(query, kth)) {
-      deep_hits_ += recall_at(study_.size() - 1, kth);
+      numbers_.deep_hits += recall_at(study_.size() - 1, kth);
     }
     if (pacer.settled_at != 0 && is_deep) {
       settled_recall_[pacer.settled_at].add(recall_at(pacer.settled_at, kth), 64);
@@ -267,7 +364,7 @@ class adaptive_search {
     for (std::size_t step = 0; step < study_.size(); ++step)
       study_[step].recall = trust * recall_at(step, kth);
     learner_.add(study_);
-    if (learner_.studies() >= next_choice_) choose();
+    if (learner_.studies() >= numbers_.next_choice) choose();
     return found;
   }
 
@@ -280,15 +377,17 @@ class adaptive_search {
 
   /// Recall of deep studies. One neighbour more is counted as missed than was: a few checks do not show a recall of 1.
   double deep_recall() const noexcept {
-    const auto checks = static_cast<double>(exact_checks_);
-    return exact_checks_ == 0 ? 1 : deep_hits_ / (checks + 1 / static_cast<double>(options_.k));
+    const auto checks = static_cast<double>(numbers_.exact_checks);
+    return numbers_.exact_checks == 0 ? 1
+                                      : numbers_.deep_hits / (checks + 1 / static_cast<double>(options_.k));
   }
 
   bool is_time_for_exact_check() const noexcept {
-    if (exact_checks_ < options_.first_exact_checks) {
-      return searches_ * options_.first_exact_checks >= exact_checks_ * options_.warm_up;
+    if (numbers_.exact_checks < options_.first_exact_checks) {
+      return numbers_.searches * options_.first_exact_checks >= numbers_.exact_checks * options_.warm_up;
     }
-    return exact_distances_ + static_cast<double>(index_->size()) < options_.exact_share * distances_;
+    return numbers_.exact_distances + static_cast<double>(index_->size()) <
+           options_.exact_share * numbers_.distances;
   }
 
   /// The distance of the k-th of the true neighbours; false, and nothing changed, where memory does not allow to find it.
@@ -297,9 +396,9 @@ class adaptive_search {
     std::error_code ec;
     index_->search_exact(query, options_.k, truth_, ec);
     if (ec) return false;
-    distances_ += static_cast<double>(index_->size());
-    exact_distances_ += static_cast<double>(index_->size());
-    ++exact_checks_;
+    numbers_.distances += static_cast<double>(index_->size());
+    numbers_.exact_distances += static_cast<double>(index_->size());
+    ++numbers_.exact_checks;
     kth = static_cast<double>(truth_.back().distance);
     return true;
   }
@@ -309,7 +408,8 @@ class adaptive_search {
     if (options_.target.what() == search_target::kind::recall) {
       mix_ = detail::cheapest_with_recall(rules, std::min(options_.target.value() / deep_recall(), 1.0));
     } else {
-      const double per_distance = timed_distances_ > 0 ? timed_ns_ / timed_distances_ : 1;
+      const double per_distance =
+          numbers_.timed_distances > 0 ? numbers_.timed_ns / numbers_.timed_distances : 1;
       mix_ = detail::best_within_cost(rules,
                                       (1 - options_.study_share) * options_.target.value() / per_distance);
     }
@@ -322,11 +422,10 @@ class adaptive_search {
         }
       }
     }
-    has_choice_ = true;
-    next_choice_ = learner_.studies() + std::max<std::uint64_t>(learner_.studies() / 16, 32);
+    numbers_.has_choice = 1;
+    numbers_.next_choice = learner_.studies() + std::max<std::uint64_t>(learner_.studies() / 16, 32);
   }
 
-  static constexpr std::uint64_t studies_before_choice = 256;
   static constexpr std::uint64_t studies_to_a_deep_one = 8;
 
   const Index* index_;
@@ -338,15 +437,7 @@ class adaptive_search {
 
   detail::rule_mix mix_;
   detail::resource_vector<std::uint8_t> go_on_;  ///< of both rules of the mix, for each step and look
-  bool has_choice_ = false;
-  std::uint64_t next_choice_ = studies_before_choice;  ///< after so many studies
-  double turn_ = 0;                                    ///< when the second rule is to be used
-
-  std::uint64_t searches_ = 0, exact_checks_ = 0;
-  double distances_ = 0, study_distances_ = 0, exact_distances_ = 0;
-  double warm_up_distances_ = 0, warm_up_studied_ = 0;  ///< what these were at its end
-  double timed_ns_ = 0, timed_distances_ = 0;
-  double deep_hits_ = 0;  ///< recall of the exact checks, added up
+  numbers numbers_;
   /// For each step, of what deep studies find, by studies that settle there.
   detail::resource_vector<detail::running_mean> settled_recall_;
 };

@@ -6,6 +6,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
+#include <deque>
 #include <istream>
 #include <limits>
 #include <ostream>
@@ -107,6 +108,15 @@ class section_writer {
     add_bytes(name, {reinterpret_cast<const std::byte*>(values.data()), values.size_bytes()});
   }
 
+  /// A section of one value, which is copied.
+  template <class T>
+  void add_value(section_name name, const T& value) {
+    static_assert(std::is_trivially_copyable_v<T>);
+    const auto* const bytes = reinterpret_cast<const std::byte*>(&value);
+    copies_.emplace_back(bytes, bytes + sizeof(T));
+    add_bytes(name, copies_.back());
+  }
+
   /// Of a stream that fails the error is std::errc::io_error; what was written is then of no use.
   void write(std::ostream& out, std::error_code& ec) const {
     ec.clear();
@@ -157,6 +167,7 @@ class section_writer {
 
   file_kind kind_;
   std::vector<part> sections_;
+  std::deque<std::vector<std::byte>> copies_;
 };
 
 /// Sections that were read and checked.

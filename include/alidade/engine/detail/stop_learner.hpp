@@ -7,10 +7,13 @@
 #include <span>
 
 #include <alidade/config/namespace.hpp>
+#include <alidade/core/bits.hpp>
 #include <alidade/engine/detail/rule_choice.hpp>
 #include <alidade/engine/detail/stop_features.hpp>
 #include <alidade/engine/detail/stop_values.hpp>
 #include <alidade/memory/memory_resource.hpp>
+#include <alidade/rl/q_table.hpp>
+#include <alidade/storage/section_file.hpp>
 
 namespace alidade {
 inline namespace ALIDADE_ABI_NAMESPACE {
@@ -106,8 +109,79 @@ class stop_learner {
            kept_.capacity() * sizeof(kept_step) + samples_.capacity() * sizeof(studied_step);
   }
 
+  /// Adds what was learnt to a file. It must stay as it is until that is written.
+  void save(section_writer& file) const {
+    file.add_value(name_of("LEAR"), saved_numbers{studies_, unit_cost_});
+    file.add(name_of("WIDT"), std::span<const std::uint32_t>(widths_));
+    file.add(name_of("CUTS"), std::span<const stop_states::step_cuts>(states_.cuts()));
+    save(file, values_, name_of("QALL"), name_of("VALL"));
+    save(file, halves_[0], name_of("QEVE"), name_of("VEVE"));
+    save(file, halves_[1], name_of("QODD"), name_of("VODD"));
+    file.add(name_of("RULE"), std::span<const rule_record>(records_));
+    file.add(name_of("KEPT"), std::span<const kept_step>(kept_));
+    file.add(name_of("SAMP"), std::span<const studied_step>(samples_));
+  }
+
+  /// Takes over what was saved; false where it cannot be from here, and then the learner is of no use any more.
+  bool restore(const section_reader& file) {
+    saved_numbers numbers{};
+    if (!file.get(name_of("LEAR"), numbers) || !is_finite(numbers.unit_cost) || numbers.unit_cost < 1)
+      return false;
+    studies_ = numbers.studies;
+    unit_cost_ = numbers.unit_cost;
+    const std::uint64_t n = steps(), kept = std::min<std::uint64_t>(
+                                         studies_ - std::min(studies_, calibration_studies), most_kept);
+    const std::uint64_t samples = studies_ < calibration_studies ? studies_ * n : 0;
+    const auto widths = file.get<std::uint32_t>(name_of("WIDT"), n);
+    if (!std::equal(widths.begin(), widths.end(), widths_.begin(), widths_.end())) return false;
+    return assign(states_.cuts(), file.get<stop_states::step_cuts>(name_of("CUTS"), n), n) &&
+           restore(file, values_, name_of("QALL"), name_of("VALL")) &&
+           restore(file, halves_[0], name_of("QEVE"), name_of("VEVE")) &&
+           restore(file, halves_[1], name_of("QODD"), name_of("VODD")) &&
+           assign(records_, file.get<rule_record>(name_of("RULE"), prices + n), prices + n) &&
+           assign(kept_, file.get<kept_step>(name_of("KEPT"), kept * n), kept * n) &&
+           assign(samples_, file.get<studied_step>(name_of("SAMP"), samples), samples) && are_possible();
+  }
+
  private:
-  static constexpr std::size_t calibration_studies = 128;
+  struct saved_numbers {
+    std::uint64_t studies;
+    double unit_cost;
+  };
+
+  static void save(section_writer& file, const stop_values& values, section_name q, section_name visits) {
+    file.add(
+        q, std::span<const float>(values.table().data(), values.table().states() * values.table().stride()));
+    file.add(visits, values.visits());
+  }
+  bool restore(const section_reader& file, stop_values& values, section_name q, section_name visits) const {
+    const q_table<float>& table = values.table();
+    return values.restore(file.get<float>(q, table.states() * table.stride()),
+                          file.get<std::uint32_t>(visits, values.visits().size()));
+  }
+  template <class T>
+  static bool assign(resource_vector<T>& to, std::span<const T> from, std::uint64_t count) {
+    to.assign(from.begin(), from.end());
+    return from.size() == count;
+  }
+
+  /// Whether numbers that were read can be what they stand for.
+  bool are_possible() const noexcept {
+    const auto in_unit = [](double x) { return x >= 0 && x <= 1; };
+    for (const rule_record& r : records_) {
+      if (!in_unit(r.recall) || !in_unit(r.error) || !(r.cost >= 0) || !is_finite(r.cost)) return false;
+    }
+    for (std::size_t i = 0; i < kept_.size(); ++i) {
+      const kept_step& s = kept_[i];
+      const bool is_over = s.look == kept_step::over;
+      if (!in_unit(static_cast<double>(s.recall)) || !(s.cost > 0) || !is_finite(s.cost)) return false;
+      if (is_over ? i % steps() == 0 : s.look >= stop_states::looks) return false;
+      if (!is_over && i % steps() != 0 && kept_[i - 1].look == kept_step::over) return false;
+    }
+    return true;
+  }
+
+  static constexpr std::uint64_t calibration_studies = 128;
   static constexpr std::size_t most_kept = 4096;
 
   bool goes_on(const stop_values& values, std::size_t rule, std::size_t step,

@@ -8,6 +8,7 @@
 #include <utility>
 
 #include <alidade/config/namespace.hpp>
+#include <alidade/core/bits.hpp>
 #include <alidade/engine/detail/stop_features.hpp>
 #include <alidade/memory/memory_resource.hpp>
 #include <alidade/rl/q_learner.hpp>
@@ -84,17 +85,21 @@ class stop_values {
            weights_.capacity() * sizeof(float);
   }
 
+  /// Two values for each state, of which one may be missing, and how often each look was seen at each step.
   const q_table<float>& table() const noexcept { return learner_.table(); }
   std::span<const std::uint32_t> visits() const noexcept { return visits_; }
 
-  /// Goes on from what was learnt before; false where the table or the counts cannot be from here.
-  bool restore(q_table<float> table, std::span<const std::uint32_t> visits) {
-    const q_table<float>& mine = learner_.table();
-    if (table.states() != mine.states() || table.actions() != mine.actions() ||
-        visits.size() != visits_.size())
-      return false;
-    for (std::size_t s = 0; s < mine.states(); ++s) {
-      if (!table.allows(s, end) || table.allows(s, go_on) != mine.allows(s, go_on)) return false;
+  /// Goes on from such values, a row's stride apart; false, and nothing changed, where they cannot be from here.
+  bool restore(std::span<const float> values, std::span<const std::uint32_t> visits) {
+    q_table<float> table = learner_.table();
+    if (values.size() != table.states() * table.stride() || visits.size() != visits_.size()) return false;
+    for (std::size_t s = 0; s < table.states(); ++s) {
+      for (const std::uint32_t action : {end, go_on}) {
+        if (!table.allows(s, action)) continue;
+        const float value = values[s * table.stride() + action];
+        if (!is_finite(value)) return false;
+        table.set(s, action, value);
+      }
     }
     learner_ = q_learner<float>(std::move(table), learner_.options());
     std::copy(visits.begin(), visits.end(), visits_.begin());
