@@ -4,6 +4,7 @@
 #include <concepts>
 #include <cstddef>
 #include <cstdint>
+#include <limits>
 #include <span>
 
 #include <alidade/config/assert.hpp>
@@ -32,24 +33,31 @@ concept action_value = std::same_as<T, float> || std::same_as<T, double>;
 template <action_value T, class F>
 void for_each_choosable(std::span<const T> row, action_mask mask, const F& f) {
   ALIDADE_ASSERT(row.size() < no_action && mask.covers(row.size()));
+  const bool all = mask.allows_all();
   for (std::size_t a = 0; a < row.size(); ++a) {
-    if (is_choosable(row[a]) && mask.allows(a)) f(static_cast<std::uint32_t>(a), static_cast<double>(row[a]));
+    if (is_choosable(row[a]) && (all || mask.allows(a))) {
+      f(static_cast<std::uint32_t>(a), static_cast<double>(row[a]));
+    }
   }
 }
 
 struct best_action {
   std::uint32_t action = no_action;
-  double value = 0;
+  double value = 0;  ///< 0 where there is no action
 };
 
 /// The action of the largest value, the lowest of those that have it.
 template <action_value T>
 best_action best_of(std::span<const T> row, action_mask mask) noexcept {
-  best_action best;
+  // Without branches on the values, which would be mispredicted.
+  std::uint32_t action = no_action;
+  double value = -std::numeric_limits<double>::infinity();
   for_each_choosable(row, mask, [&](std::uint32_t a, double q) {
-    if (best.action == no_action || q > best.value) best = {a, q};
+    const bool is_better = q > value;
+    action = is_better ? a : action;
+    value = is_better ? q : value;
   });
-  return best;
+  return {action, action == no_action ? 0 : value};
 }
 
 }  // namespace detail
