@@ -94,7 +94,7 @@ std::string table_forged_content(std::string bytes, std::size_t line, std::size_
   std::memcpy(&offset, bytes.data() + 64 + 32 * line + 8, 8);
   std::memcpy(&size, bytes.data() + 64 + 32 * line + 16, 8);
   std::memcpy(bytes.data() + offset + index * sizeof(Number), &number, sizeof(number));
-  const std::uint64_t checksum = detail::xxhash64::of(bytes.data() + offset, size);
+  const std::uint64_t checksum = detail::xxhash64::of(bytes.data() + offset, static_cast<std::size_t>(size));
   return table_forged(bytes, 64 + 32 * line + 24, checksum);
 }
 

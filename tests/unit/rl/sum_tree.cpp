@@ -9,6 +9,7 @@
 #include <utility>
 #include <vector>
 
+#include <alidade/core/portable_math.hpp>
 #include <alidade/core/random.hpp>
 #include <alidade/memory/memory_pool.hpp>
 #include <alidade/rl/detail/sum_tree.hpp>

@@ -29,11 +29,13 @@ ALIDADE_FORCE_INLINE float maximum_of_32_bytes(__m256 v) noexcept {
 ALIDADE_FORCE_INLINE double maximum_of_32_bytes(__m256d v) noexcept {
   return maximum_of_16_bytes(_mm_max_pd(_mm256_castpd256_pd128(v), _mm256_extractf128_pd(v, 1)));
 }
+// As single numbers: no slower, and a number that was just stored is at hand for such a load, not for one of a vector.
 ALIDADE_FORCE_INLINE float maximum_of_16_bytes(const float* p) noexcept {
-  return maximum_of_16_bytes(_mm_load_ps(p));
+  const float a = p[0] > p[1] ? p[0] : p[1], b = p[2] > p[3] ? p[2] : p[3];
+  return a > b ? a : b;
 }
 ALIDADE_FORCE_INLINE double maximum_of_16_bytes(const double* p) noexcept {
-  return maximum_of_16_bytes(_mm_load_pd(p));
+  return p[0] > p[1] ? p[0] : p[1];
 }
 ALIDADE_FORCE_INLINE float maximum_of_32_bytes(const float* p) noexcept {
   return maximum_of_32_bytes(_mm256_load_ps(p));
