@@ -6,7 +6,7 @@
 #include <alidade/config/assert.hpp>
 #include <alidade/config/namespace.hpp>
 #include <alidade/core/bits.hpp>
-#include <alidade/core/random.hpp>
+#include <alidade/core/portable_math.hpp>
 
 /// Numbers that change as learning goes on: an epsilon, a temperature, a learning rate, an importance exponent. They are
 /// aggregates of finite numbers without state, take constant time, and never leave the range between `from` and `to` or turn back.

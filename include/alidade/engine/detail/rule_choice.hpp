@@ -40,13 +40,15 @@ struct rule_mix {
 };
 
 /// Of all pairs of rules the one that has the wanted recall in the mean at the least cost. Where none has it, the rule with the
-/// best recall.
+/// best recall, the cheapest of those.
 inline rule_mix cheapest_with_recall(std::span<const rule_record> rules, double wanted) noexcept {
   rule_mix best;
   double best_cost = -1;
   for (std::uint32_t b = 0; b < rules.size(); ++b) {
     if (rules[b].sure_recall() < wanted) {
-      if (best_cost < 0 && rules[b].sure_recall() > rules[best.first].sure_recall()) best = {b, b, 0};
+      const double more = rules[b].sure_recall() - rules[best.first].sure_recall();
+      if (best_cost < 0 && (more > 0 || (more == 0 && rules[b].cost < rules[best.first].cost)))
+        best = {b, b, 0};
       continue;
     }
     if (best_cost < 0 || rules[b].cost < best_cost) {
@@ -67,19 +69,20 @@ inline rule_mix cheapest_with_recall(std::span<const rule_record> rules, double 
   return best;
 }
 
-/// Of all pairs of rules the one with the best recall that costs at most so much in the mean. Where all cost more, the
-/// cheapest rule.
+/// Of all pairs of rules the one with the best recall that costs at most so much in the mean, the cheapest of those. Where
+/// all cost more, the cheapest rule.
 inline rule_mix best_within_cost(std::span<const rule_record> rules, double most) noexcept {
   rule_mix best;
-  double best_recall = -1;
+  double best_recall = -1, best_cost = 0;
   for (std::uint32_t a = 0; a < rules.size(); ++a) {
     if (rules[a].cost > most) {
       if (best_recall < 0 && rules[a].cost < rules[best.first].cost) best = {a, a, 0};
       continue;
     }
-    if (rules[a].recall > best_recall) {
+    if (rules[a].recall > best_recall || (rules[a].recall == best_recall && rules[a].cost < best_cost)) {
       best = {a, a, 0};
       best_recall = rules[a].recall;
+      best_cost = rules[a].cost;
     }
     for (std::uint32_t b = 0; b < rules.size(); ++b) {
       if (rules[b].cost <= most || rules[b].recall <= rules[a].recall) continue;
@@ -88,6 +91,7 @@ inline rule_mix best_within_cost(std::span<const rule_record> rules, double most
       if (recall > best_recall) {
         best = {a, b, share};
         best_recall = recall;
+        best_cost = most;
       }
     }
   }
