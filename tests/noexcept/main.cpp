@@ -5,6 +5,7 @@
 #include <cmath>
 #include <cstdio>
 #include <limits>
+#include <sstream>
 #include <system_error>
 #include <vector>
 
@@ -120,12 +121,69 @@ void check_monitor_and_cache() {
   check(!error && loaded->size() == 7, "a value that is loaded");
 }
 
+void check_learning() {
+  std::error_code error;
+  const alidade::q_learner<float> bad(4, 2, {.alpha = 2}, 0, error);
+  check(error == make_error_code(alidade::errc::invalid_option), "a step size of 2");
+  alidade::q_learner<float> learner(4, 2, {.alpha = 0.5, .gamma = 0.9}, 0, error);
+  check(!error, "a learner");
+  alidade::transitions<float> seen;
+  seen.push_back({.state = 0, .action = 0, .reward = 10, .next_state = 0});
+  seen.push_back({.state = 0, .action = 0, .reward = 10, .next_state = 0});
+  check(learner.update(seen.batch(), error) == 2 && !error, "a batch");
+  check(learner.table()(0, 0) == 9.75F, "one transition after the other");
+  seen.push_back({.state = 7, .action = 0, .reward = 1, .next_state = 0});
+  check(learner.update(seen.batch(), error) == 2, "the transition at fault is named");
+  check(error == make_error_code(alidade::errc::out_of_range) && learner.table()(0, 0) == 9.75F,
+        "and nothing applied");
+
+  std::stringstream file;
+  learner.table().save(file, error);
+  check(!error && alidade::q_table<float>::load(file, nullptr, error) == learner.table() && !error,
+        "a table in a file");
+  alidade::q_table<float>::load(file, nullptr, error);
+  check(error == make_error_code(alidade::errc::corrupted_data), "a file that has ended");
+
+  alidade::trajectory_buffer<float> buffer({.capacity = 8}, error);
+  check(buffer.push(seen.batch(), error) == 3 && !error, "transitions in a buffer");
+  alidade::sampled_transitions<float> sampled;
+  buffer.sample(5, sampled, error);
+  check(!error && sampled.size() == 5, "a sample");
+}
+
+void check_engine() {
+  std::error_code error;
+  alidade::hnsw_index<float> index(2);
+  for (std::uint64_t key = 0; key < 100; ++key) {
+    const float vector[] = {static_cast<float>(key % 10), static_cast<float>(key / 10)};
+    index.add(key, vector, error);
+  }
+  const alidade::adaptive_search bad(index, {.k = 0}, error);
+  check(error == make_error_code(alidade::errc::invalid_option), "an engine for no neighbours");
+  alidade::adaptive_search engine(index, {.k = 3}, error);
+  std::vector<alidade::neighbor<float>> found(3);
+  const float query[] = {4.1F, 5.0F};
+  check(engine.search(query, found, error) == 3 && !error && found.front().key == 54, "an adaptive search");
+  const float wrong[] = {4.1F};
+  check(engine.search(wrong, found, error) == 0, "a query of another dimension");
+  check(error == make_error_code(alidade::errc::dimension_mismatch), "is an error");
+  std::stringstream file;
+  engine.save(file, error);
+  check(!error, "an engine in a file");
+  engine.load(file, error);
+  check(!error, "and back");
+  engine.load(file, error);
+  check(error == make_error_code(alidade::errc::corrupted_data), "but not twice");
+}
+
 }  // namespace
 
 int main() {
   check_index(nullptr);
   check_pool();
   check_monitor_and_cache();
+  check_learning();
+  check_engine();
   std::printf("%s on %s\n", failures == 0 ? "passed" : "FAILED", alidade::arch_name());
   return failures == 0 ? 0 : 1;
 }
