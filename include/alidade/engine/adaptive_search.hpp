@@ -252,10 +252,9 @@ class adaptive_search {
   /// From two fifths of k up by half until max_ef.
   static std::vector<std::uint32_t> widths_for(const adaptive_search_options& o) {
     std::vector<std::uint32_t> widths;
-    double width = std::max(0.4 * static_cast<double>(o.k), 1.0);
-    for (; width < static_cast<double>(o.max_ef); width *= 1.5) {
-      const auto w = static_cast<std::uint32_t>(std::ceil(width));
-      if (widths.empty() || w > widths.back()) widths.push_back(w);
+    for (std::size_t width = (2 * o.k + 4) / 5; width < o.max_ef;
+         width += std::max<std::size_t>(width / 2, 1)) {
+      widths.push_back(static_cast<std::uint32_t>(width));
     }
     widths.push_back(static_cast<std::uint32_t>(o.max_ef));
     return widths;

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
@@ -39,7 +40,7 @@ class stop_learner {
       : widths_(widths.begin(), widths.end(), memory),
         states_(widths.size(), memory),
         values_(widths.size(), memory),
-        halves_{{widths.size(), memory}, {widths.size(), memory}},
+        halves_{stop_values(widths.size(), memory), stop_values(widths.size(), memory)},
         records_(prices + widths.size(), rule_record{}, memory),
         kept_(memory),
         samples_(memory) {
@@ -235,7 +236,7 @@ class stop_learner {
   resource_vector<std::uint32_t> widths_;
   stop_states states_;
   stop_values values_;
-  stop_values halves_[2];  ///< by the studies that are kept at even and at odd places
+  std::array<stop_values, 2> halves_;  ///< by the studies that are kept at even and at odd places
   resource_vector<rule_record> records_;
   resource_vector<kept_step> kept_;  ///< of the last studies, steps() each
   std::uint64_t studies_ = 0;
