@@ -1,5 +1,6 @@
 // alidade_bench: measures the library, alone and beside its peers. See README.md in this folder.
 #include "ab_command.hpp"
+#include "adaptive_command.hpp"
 #include "cache_command.hpp"
 #include "commands.hpp"
 #include "failure.hpp"
@@ -138,6 +139,20 @@ void add_exact(CLI::App& app, exact_command& command) {
   app.add_option("--json", command.json, "write JSON lines to this file");
 }
 
+void add_adaptive(CLI::App& app, adaptive_command& command) {
+  add_base(app, command.source);
+  app.add_option("--query", command.source.query, "query vectors");
+  app.add_option("--recall", command.recall, "recall that the engine is to reach")->capture_default_str();
+  app.add_option("--learning", command.learning, "queries before those that are measured")
+      ->capture_default_str();
+  app.add_option("--measured", command.measured, "queries that are measured")->capture_default_str();
+  app.add_option("--seeds", command.seeds, "workloads")->capture_default_str();
+  app.add_option("--max-ef", command.max_ef, "widest search")->capture_default_str();
+  app.add_option("--M,--m", command.M, "links a node (twice as many at level 0)")->capture_default_str();
+  app.add_option("--svg", command.svg, "draw recall and latency of the first workload to this file");
+  app.add_option("--json", command.json, "write JSON lines to this file");
+}
+
 void add_ab(CLI::App& app, ab_command& command) {
   app.add_option("--rounds", command.rounds, "rounds, A B B A or B A A B")->capture_default_str();
   app.add_option("--best-of", command.best_of, "runs from which a round takes the best")
@@ -240,6 +255,11 @@ int run_program(int argc, char** argv) {
   qlearning_app->add_option("--rounds", qlearning.rounds, "interleaved rounds")->capture_default_str();
   qlearning_app->add_option("--json", qlearning.json, "write JSON lines to this file");
 
+  adaptive_command adaptive;
+  CLI::App* const adaptive_app =
+      app.add_subcommand("adaptive", "searches that choose their width against the best fixed width");
+  add_adaptive(*adaptive_app, adaptive);
+
   ab_command ab;
   argc = take_command_lines(argc, argv, ab);
   CLI::App* const ab_app = app.add_subcommand("ab", "whether one command line is slower than another");
@@ -275,6 +295,7 @@ int run_program(int argc, char** argv) {
   if (*compare_app) return run(compare);
   if (*perf_app) return run(perf);
   if (*qlearning_app) return run(qlearning);
+  if (*adaptive_app) return run(adaptive);
   if (*ab_app) return run(ab);
   if (*memory_app) return run(memory);
   return run(determinism);

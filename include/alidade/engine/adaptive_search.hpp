@@ -1,7 +1,6 @@
 #pragma once
 
 #include <algorithm>
-#include <cmath>
 #include <cstddef>
 #include <cstdint>
 #include <istream>
@@ -22,6 +21,7 @@
 #include <alidade/index/observer.hpp>
 #include <alidade/index/options.hpp>
 #include <alidade/index/search_progress.hpp>
+#include <alidade/memory/memory_pool_options.hpp>
 #include <alidade/memory/memory_resource.hpp>
 #include <alidade/perf/clock.hpp>
 #include <alidade/storage/section_file.hpp>
@@ -37,10 +37,10 @@ struct adaptive_search_stats {
   double study_share = 0;          ///< of these, those of studies
   double exact_share = 0;          ///< and those of exact checks
   bool is_tuned = false;           ///< whether widths are chosen by what was learnt
-  double recall = 0;               ///< what the rule in use has reached in the mean of the last studies
-  double distances = 0;            ///< and how many distances it computes
-  double ns_per_distance = 0;      ///< of searches that are no studies
-  double reference_recall = 1;     ///< recall of studies themselves, as the exact checks have it
+  double recall = 0;  ///< what the rule in use reaches in the mean of the last studies; 0 before it is tuned
+  double distances = 0;         ///< and how many distances it computes
+  double ns_per_distance = 0;   ///< of searches that are no studies
+  double reference_recall = 1;  ///< recall of studies themselves, as the exact checks have it
 };
 
 /// Searches an index with a width that is chosen for each query while it is searched for, to meet a target in the mean:
@@ -65,7 +65,10 @@ struct adaptive_search_stats {
 /// With the target of a recall the same calls on the same index give the same answers, on every run. A latency is a
 /// measurement, so with that target they need not.
 ///
-/// The index may grow meanwhile. It must outlive the engine. One thread at a time.
+/// Every few hundred studies all rules are judged anew, within the search that it comes to: some milliseconds.
+///
+/// The index may grow meanwhile. It must outlive the engine. One thread at a time. A moved-from engine may only be destroyed or
+/// assigned to.
 template <class Index>
 class adaptive_search {
  public:
@@ -84,7 +87,8 @@ class adaptive_search {
 
   const adaptive_search_options& options() const noexcept { return options_; }
 
-  /// The k nearest that the engine finds, sorted, ties by key. Errors are those of the index's search.
+  /// The k nearest that the engine finds, sorted, ties by key. Errors are those of the index's search. From a memory pressure of
+  /// options().quiet_pressure on, 0..1 as memory_monitor has it, this one is not studied.
   std::vector<neighbor_type> search(std::span<const value_type> query, double memory_pressure = 0) {
     std::error_code ec;
     std::vector<neighbor_type> found(std::min(options_.k, index_->size()));
@@ -94,11 +98,13 @@ class adaptive_search {
   }
 
   /// The same into `out`, which must have room for min(k, size of the index) answers; returns how many there are. Allocates nothing
-  /// after the warm-up.
+  /// once is_tuned.
   std::size_t search(std::span<const value_type> query, std::span<neighbor_type> out, std::error_code& ec,
                      double memory_pressure = 0) {
     const bool study = is_time_to_study(memory_pressure);
-    const std::size_t found = study ? search_and_study(query, out, ec) : search_by_rule(query, out, ec);
+    const std::size_t found = detail::unless_exhausted(ec, std::size_t{0}, [&] {
+      return study ? search_and_study(query, out, ec) : search_by_rule(query, out, ec);
+    });
     if (!ec && ++numbers_.searches == options_.warm_up) {
       numbers_.warm_up_distances = numbers_.distances;
       numbers_.warm_up_studied = numbers_.study_distances;
@@ -131,8 +137,8 @@ class adaptive_search {
     if (ec) detail::throw_error(ec);
   }
   void save(std::ostream& out, std::error_code& ec) const {
-    const saved_state state{numbers_,          mix_.first, mix_.second,
-                            mix_.second_share, options_.k, options_.max_ef};
+    const saved_state state{numbers_,   mix_.first,      mix_.second,   mix_.second_share,
+                            options_.k, options_.max_ef, target_kind(), options_.target.value()};
     detail::section_writer file(file_kind);
     file.add_value(detail::name_of("ENGI"), state);
     file.add(detail::name_of("SETT"), std::span<const detail::running_mean>(settled_recall_));
@@ -141,7 +147,8 @@ class adaptive_search {
     file.write(out, ec);
   }
 
-  /// Goes on from what save() wrote, and reads no byte behind it: with the same calls then come the same answers. errc::wrong_format,
+  /// Goes on from what save() wrote, and reads no byte behind it: with the same options, index and calls then come the same answers.
+  /// Whether it was saved for this index is not known. errc::wrong_format,
   /// unsupported_version, corrupted_data: it is something else, or damaged; errc::invalid_option: it was saved by an engine with
   /// another k or max_ef. On error the engine is as it was.
   void load(std::istream& in) {
@@ -150,25 +157,15 @@ class adaptive_search {
     if (ec) detail::throw_error(ec);
   }
   void load(std::istream& in, std::error_code& ec) {
-    detail::section_reader file;
-    file.read(in, file_kind, ec);
-    saved_state state{};
-    if (!ec && !file.get(detail::name_of("ENGI"), state)) ec = errc::corrupted_data;
-    if (!ec && (state.k != options_.k || state.max_ef != options_.max_ef)) ec = errc::invalid_option;
-    if (ec) return;
-    adaptive_search restored(unchecked{}, *index_, options_);
-    if (restored.restore(file, state)) {
-      *this = std::move(restored);
-    } else {
-      ec = errc::corrupted_data;
-    }
+    detail::unless_exhausted(ec, false, [&] { return load_checked(in, ec); });
   }
 
   /// All bytes that the engine holds, itself included.
   std::size_t memory_bytes() const noexcept {
     return sizeof(*this) - sizeof(learner_) + learner_.memory_bytes() +
            study_.capacity() * sizeof(detail::studied_step) + seen_.capacity() * sizeof(double) +
-           truth_.capacity() * sizeof(neighbor_type) + go_on_.capacity();
+           truth_.capacity() * sizeof(neighbor_type) + go_on_.capacity() +
+           settled_recall_.capacity() * sizeof(detail::running_mean);
   }
 
  private:
@@ -190,8 +187,10 @@ class adaptive_search {
     std::uint64_t first_rule, second_rule;
     double second_share;
     std::uint64_t k, max_ef;
+    std::uint64_t target_kind;
+    double target;
   };
-  static_assert(sizeof(saved_state) == 18 * 8 && std::is_trivially_copyable_v<saved_state>);
+  static_assert(sizeof(saved_state) == 20 * 8 && std::is_trivially_copyable_v<saved_state>);
   static constexpr detail::file_kind file_kind{detail::name_of("ADPT"), 1, detail::element_code<float>()};
   static constexpr std::uint64_t studies_before_choice = 256;
 
@@ -208,6 +207,34 @@ class adaptive_search {
         settled_recall_(learner_.steps(), detail::running_mean{}, options_.memory) {
     study_.reserve(learner_.steps());
     seen_.reserve(learner_.steps() * options_.k);
+    truth_.reserve(options_.k);
+  }
+
+  std::uint64_t target_kind() const noexcept { return static_cast<std::uint64_t>(options_.target.what()); }
+
+  bool load_checked(std::istream& in, std::error_code& ec) {
+    detail::section_reader file;
+    file.read(in, file_kind, ec);
+    saved_state state{};
+    if (!ec && !file.get(detail::name_of("ENGI"), state)) ec = errc::corrupted_data;
+    if (!ec && (state.k != options_.k || state.max_ef != options_.max_ef)) ec = errc::invalid_option;
+    if (ec) return false;
+    adaptive_search restored(unchecked{}, *index_, options_);
+    if (!restored.restore(file, state)) {
+      ec = errc::corrupted_data;
+      return false;
+    }
+    *this = std::move(restored);
+    // The options of now may be others.
+    if (numbers_.searches < options_.warm_up) {
+      numbers_.warm_up_distances = numbers_.warm_up_studied = 0;
+    } else if (numbers_.warm_up_distances == 0) {
+      numbers_.warm_up_distances = numbers_.distances;
+      numbers_.warm_up_studied = numbers_.study_distances;
+    }
+    if (is_tuned() && (state.target_kind != target_kind() || state.target != options_.target.value()))
+      choose();
+    return true;
   }
 
   bool restore(const detail::section_reader& file, const saved_state& state) {
@@ -296,6 +323,7 @@ class adaptive_search {
     counting_observer counts;
     const perf::tick begin = perf::tick_clock::now();
     std::size_t found = 0;
+    const double turn = numbers_.turn;
     if (is_tuned()) {
       numbers_.turn += mix_.second_share;
       const bool second = numbers_.turn >= 1;
@@ -306,7 +334,10 @@ class adaptive_search {
     } else {
       found = index_->search(query, {.k = options_.k, .ef = options_.default_ef}, out, ec, counts);
     }
-    if (ec) return found;
+    if (ec) {
+      numbers_.turn = turn;
+      return found;
+    }
     const auto ns = static_cast<double>(perf::tick_clock::ns_between(begin, perf::tick_clock::now()));
     const auto cost = static_cast<double>(counts.distances);
     numbers_.distances += cost;
@@ -352,10 +383,8 @@ class adaptive_search {
     // What was found on the way down counts at each step alike.
     const double before = std::max(static_cast<double>(counts.distances) - study_.back().cost, 0.0);
     for (detail::studied_step& step : study_) step.cost += before;
-    double kth = static_cast<double>(out[options_.k - 1].distance);
-    if (is_deep && is_time_for_exact_check() && find_true_kth(query, kth)) {
-      numbers_.deep_hits += recall_at(study_.size() - 1, kth);
-    }
+    const auto kth = static_cast<double>(out[options_.k - 1].distance);
+    if (is_deep && is_time_for_exact_check()) check_exactly(query);
     if (pacer.settled_at != 0 && is_deep) {
       settled_recall_[pacer.settled_at].add(recall_at(pacer.settled_at, kth), 64);
     }
@@ -381,25 +410,30 @@ class adaptive_search {
                                       : numbers_.deep_hits / (checks + 1 / static_cast<double>(options_.k));
   }
 
+  /// At first as many as the options say, or as it takes to show that recall.
   bool is_time_for_exact_check() const noexcept {
-    if (numbers_.exact_checks < options_.first_exact_checks) {
-      return numbers_.searches * options_.first_exact_checks >= numbers_.exact_checks * options_.warm_up;
+    double first = static_cast<double>(options_.first_exact_checks);
+    if (options_.target.what() == search_target::kind::recall) {
+      first = std::max(first, 2 / ((1 - options_.target.value()) * static_cast<double>(options_.k)));
+    }
+    const auto checks = static_cast<double>(numbers_.exact_checks);
+    if (checks < first) {
+      return static_cast<double>(numbers_.searches) * first >= checks * static_cast<double>(options_.warm_up);
     }
     return numbers_.exact_distances + static_cast<double>(index_->size()) <
            options_.exact_share * numbers_.distances;
   }
 
-  /// The distance of the k-th of the true neighbours; false, and nothing changed, where memory does not allow to find it.
-  bool find_true_kth(std::span<const value_type> query, double& kth) {
+  /// How many of the true neighbours the last step of the study has. Where memory does not allow to find them, nothing happens.
+  void check_exactly(std::span<const value_type> query) {
     truth_.resize(options_.k);
     std::error_code ec;
     index_->search_exact(query, options_.k, truth_, ec);
-    if (ec) return false;
+    if (ec) return;
     numbers_.distances += static_cast<double>(index_->size());
     numbers_.exact_distances += static_cast<double>(index_->size());
     ++numbers_.exact_checks;
-    kth = static_cast<double>(truth_.back().distance);
-    return true;
+    numbers_.deep_hits += recall_at(study_.size() - 1, static_cast<double>(truth_.back().distance));
   }
 
   void choose() {

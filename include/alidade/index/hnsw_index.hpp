@@ -167,14 +167,16 @@ class hnsw_index {
     const auto run = [&](const graph_search& graph, scratch_type& scratch) {
       const std::size_t k = std::min(options.k, size()), most = std::min(std::max(options.ef, k), size());
       const std::uint32_t entry = graph.descend(scratch.query(), 0, scratch, observer);
-      graph.start(scratch.query(), entry, k, most, scratch, observer);
+      graph.start(scratch.query(), entry, std::min(std::max<std::size_t>(k, 2), most), most, scratch,
+                  observer);
       graph.search_in_steps(scratch.query(), k, most, scratch, observer, pacer);
     };
     return detail::unless_exhausted(ec, std::size_t{0},
                                     [&] { return search_one(query, options, out, ec, run); });
   }
 
-  /// The k nearest, exactly: every vector is measured.
+  /// The k nearest, exactly: every vector is measured. Into `out`, which must have room for min(k, size()), sorted, ties by key;
+  /// returns how many there are.
   std::size_t search_exact(std::span<const T> query, std::size_t k, std::span<neighbor_type> out,
                            std::error_code& ec) const {
     ec.clear();

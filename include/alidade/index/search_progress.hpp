@@ -3,6 +3,7 @@
 #include <concepts>
 #include <cstddef>
 
+#include <alidade/config/assert.hpp>
 #include <alidade/config/namespace.hpp>
 #include <alidade/index/detail/candidate_pool.hpp>
 
@@ -22,7 +23,10 @@ class search_progress {
 
   /// How many were found, and the distances of the nearest, in rising order.
   std::size_t size() const noexcept { return pool_->size(); }
-  D distance(std::size_t i) const noexcept { return pool_->distance(i); }
+  D distance(std::size_t i) const noexcept {
+    ALIDADE_ASSERT(i < size());
+    return pool_->distance(i);
+  }
 
  private:
   const detail::candidate_pool<D>* pool_;

@@ -3,10 +3,10 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
-#include <limits>
 #include <optional>
 #include <span>
 #include <system_error>
+#include <type_traits>
 #include <utility>
 #include <variant>
 
@@ -51,8 +51,9 @@ inline namespace ALIDADE_ABI_NAMESPACE {
 ///   to make them, or weights where lambda is set;
 /// - errc::unavailable_action: the state does not have the action, or the next state, which the agent goes on from, has none.
 ///
-/// Values stay below (largest |reward|) / (1 - gamma) or what they were at first, whichever is more; with gamma 1 they grow by
-/// at most the largest reward an update. What overflows becomes infinite, and NaN may follow.
+/// Learning from single steps with discounts of at most gamma, values stay below (largest |reward|) / (1 - gamma) or what they were
+/// at first, whichever is more; with gamma 1 they grow by at most the largest reward an update. What overflows becomes
+/// infinite, NaN may follow, and -infinity is then taken for an action that the state does not have.
 ///
 /// One thread at a time. A moved-from learner may only be destroyed or assigned to.
 template <class T = float>

@@ -88,7 +88,7 @@ class q_table {
   void set(std::size_t state, std::size_t action, T value) noexcept {
     ALIDADE_ASSERT(action < actions_ && detail::is_finite(value));
     T& entry = row(state)[action];
-    if (detail::is_no_value(entry)) --unavailable_;
+    if (detail::is_no_value(entry) && unavailable_ != 0) --unavailable_;
     entry = value;
   }
 

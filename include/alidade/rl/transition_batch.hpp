@@ -5,7 +5,6 @@
 #include <span>
 
 #include <alidade/config/namespace.hpp>
-#include <alidade/core/errors.hpp>
 #include <alidade/memory/memory_resource.hpp>
 
 namespace alidade {
@@ -124,6 +123,13 @@ class transitions {
   }
 
   transition<T> operator[](std::size_t i) const noexcept { return batch()[i]; }
+
+  /// Beside itself.
+  std::size_t memory_bytes() const noexcept {
+    return (states_.capacity() + actions_.capacity() + next_states_.capacity() + next_actions_.capacity()) *
+               sizeof(std::uint32_t) +
+           rewards_.capacity() * sizeof(T) + terminated_.capacity() + truncated_.capacity();
+  }
 
   /// Valid until the next transition is added.
   transition_batch<T> batch() const noexcept {

@@ -6,6 +6,7 @@
 #include <cstdint>
 
 #include <alidade/config/namespace.hpp>
+#include <alidade/core/bits.hpp>
 #include <alidade/index/search_progress.hpp>
 #include <alidade/memory/memory_resource.hpp>
 
@@ -15,15 +16,17 @@ namespace detail {
 
 /// What a search looks like when it has come to a step: whether to go on hangs on this.
 struct stop_features {
-  double stale = 0;     ///< which part of the hops is behind the last one that found one of the k nearest
-  double contrast = 0;  ///< distance of the nearest over that of the k-th
+  double stale = 0;  ///< which part of the hops is behind the last one that found one of the k nearest
+  double contrast =
+      0;  ///< distance of the nearest over that of the k-th; some number where distances may be negative
 
   template <class D>
   static stop_features of(const search_progress<D>& progress, std::size_t k) noexcept {
     const auto hops = static_cast<double>(std::max<std::size_t>(progress.hops, 1));
     const auto kth = static_cast<double>(progress.distance(std::min(k, progress.size()) - 1));
+    const double contrast = kth != 0 ? static_cast<double>(progress.distance(0)) / kth : 0;
     return {static_cast<double>(progress.hops - progress.improved_at) / hops,
-            kth != 0 ? static_cast<double>(progress.distance(0)) / kth : 0};
+            detail::is_finite(contrast) ? contrast : 0};
   }
 };
 

@@ -9,6 +9,7 @@
 
 #include <alidade/config/namespace.hpp>
 #include <alidade/core/bits.hpp>
+#include <alidade/core/portable_math.hpp>
 #include <alidade/engine/detail/rule_choice.hpp>
 #include <alidade/engine/detail/stop_features.hpp>
 #include <alidade/engine/detail/stop_values.hpp>
@@ -45,6 +46,7 @@ class stop_learner {
         kept_(memory),
         samples_(memory) {
     samples_.reserve(calibration_studies * steps());
+    kept_.reserve(most_kept * steps());  // now, so that no search must wait for it later
   }
 
   std::size_t steps() const noexcept { return widths_.size(); }
@@ -68,8 +70,9 @@ class stop_learner {
   void add(std::span<const studied_step> study) {
     if (studies_ < calibration_studies) {
       samples_.insert(samples_.end(), study.begin(), study.end());
-      samples_.resize((studies_ + 1) * steps());
-      if (++studies_ == calibration_studies) calibrate();
+      samples_.resize(static_cast<std::size_t>(studies_ + 1) * steps());
+      if (studies_ + 1 == calibration_studies) calibrate();
+      ++studies_;
       return;
     }
     const std::size_t place = static_cast<std::size_t>(studies_ - calibration_studies) % most_kept;
@@ -91,7 +94,8 @@ class stop_learner {
         const kept_step& ending = study[end_of(twin, rule, study)];
         records_[rule].recall += static_cast<double>(ending.recall);
         records_[rule].cost += static_cast<double>(ending.cost);
-        records_[rule].error += static_cast<double>(ending.recall) * static_cast<double>(ending.recall);
+        records_[rule].error +=
+            unfused(static_cast<double>(ending.recall) * static_cast<double>(ending.recall));
       }
     }
     const double n = std::max(static_cast<double>(count), 1.0);
@@ -172,6 +176,11 @@ class stop_learner {
     for (const rule_record& r : records_) {
       if (!in_unit(r.recall) || !in_unit(r.error) || !(r.cost >= 0) || !is_finite(r.cost)) return false;
     }
+    for (const studied_step& s : samples_) {
+      if (!is_finite(s.features.stale) || !is_finite(s.features.contrast) || !(s.cost >= 0) ||
+          !is_finite(s.cost))
+        return false;
+    }
     for (std::size_t i = 0; i < kept_.size(); ++i) {
       const kept_step& s = kept_[i];
       const bool is_over = s.look == kept_step::over;
@@ -226,9 +235,12 @@ class stop_learner {
       if (i < study.size()) {
         out[i] = {static_cast<float>(study[i].recall), static_cast<float>(study[i].cost),
                   static_cast<std::uint32_t>(look(i, study[i].features))};
-      } else {  // a width beyond what was studied costs in proportion, and finds no more
-        const float growth = static_cast<float>(widths_[i]) / static_cast<float>(widths_[i - 1]);
-        out[i] = {out[i - 1].recall, out[i - 1].cost * growth, kept_step::over};
+      } else {  // a width beyond what was studied finds no more, and costs as much as it is wider than the last step was
+        const float growth = static_cast<float>(widths_[i] - widths_[i - 1]);
+        const float last =
+            i < 2 ? static_cast<float>(widths_[0]) : static_cast<float>(widths_[i - 1] - widths_[i - 2]);
+        const float cost = out[i - 1].cost - (i < 2 ? 0 : out[i - 2].cost);
+        out[i] = {out[i - 1].recall, out[i - 1].cost + cost * growth / last, kept_step::over};
       }
     }
   }

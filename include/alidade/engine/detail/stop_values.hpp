@@ -1,7 +1,6 @@
 #pragma once
 
 #include <algorithm>
-#include <cmath>
 #include <cstddef>
 #include <cstdint>
 #include <span>
@@ -9,6 +8,7 @@
 
 #include <alidade/config/namespace.hpp>
 #include <alidade/core/bits.hpp>
+#include <alidade/core/portable_math.hpp>
 #include <alidade/engine/detail/stop_features.hpp>
 #include <alidade/memory/memory_resource.hpp>
 #include <alidade/rl/q_learner.hpp>
@@ -60,15 +60,16 @@ class stop_values {
     // From the end to the begin, so that what an end is worth is known where the way to it is judged.
     for (std::size_t i = last + 1; i-- > 0;) {
       // The mean of all that was seen at first, of the newest later.
-      const float weight =
-          std::max(1.0f / static_cast<float>(++visits_[i * stop_states::looks + study[i].look]), least_step);
+      std::uint32_t& seen = visits_[i * stop_states::looks + study[i].look];
+      if (seen < most_visits) ++seen;
+      const float weight = std::max(1.0f / static_cast<float>(seen), least_step);
       for (std::size_t p = 0; p < prices; ++p) {
         const std::uint32_t here = state(p, i, study[i].look);
         add({here, end, study[i].recall, here, true, false, 0}, weight);
         if (i + 1 == steps_) continue;
         // A study ends where nothing better seems to come: beyond, there is only cost.
-        const double cost =
-            (study[i + 1].cost - study[i].cost) / (unit * std::exp2(1 + 0.6 * static_cast<double>(p)));
+        const double cost = (study[i + 1].cost - study[i].cost) /
+                            (unit * two_to_the(1 + unfused(0.6 * static_cast<double>(p))));
         const bool is_last = i == last;
         const float reward = (is_last ? study[i].recall : 0) - static_cast<float>(cost);
         add({here, go_on, reward, is_last ? here : state(p, i + 1, study[i + 1].look), is_last, false, 0},
@@ -81,8 +82,8 @@ class stop_values {
   }
 
   std::size_t memory_bytes() const noexcept {
-    return learner_.memory_bytes() + visits_.capacity() * sizeof(std::uint32_t) +
-           weights_.capacity() * sizeof(float);
+    return learner_.memory_bytes() - sizeof(learner_) + batch_.memory_bytes() +
+           visits_.capacity() * sizeof(std::uint32_t) + weights_.capacity() * sizeof(float);
   }
 
   /// Two values for each state, of which one may be missing, and how often each look was seen at each step.
@@ -109,6 +110,7 @@ class stop_values {
  private:
   static constexpr std::uint32_t end = 0, go_on = 1;
   static constexpr float least_step = 0.01f;
+  static constexpr std::uint32_t most_visits = 1u << 20;
 
   /// Until it is known better, to go on is worth it; but for the last step, which has no such action.
   static q_table<float> first_values(std::size_t steps, memory_resource* memory) {

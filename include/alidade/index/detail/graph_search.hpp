@@ -87,12 +87,14 @@ class graph_search {
 
   /// The same on level 0, but that whenever the `width` nearest are all expanded, and k are found, pacer(progress) says how many
   /// are to be next; it ends where that is no more than they were, and where nothing is left. The pool holds twice the width, so
-  /// that what a step of up to that needs is there; of what several steps need nearly all.
+  /// that what a step of up to that needs is there, and of what several steps need nearly all.
   template <search_observer Observer, class Pacer>
   void search_in_steps(const T* query, std::size_t k, std::size_t ef, scratch_type& scratch,
                        Observer& observer, Pacer& pacer) const {
     search_progress<D> progress(scratch.pool);
-    const auto capacity = [&](std::size_t w) noexcept { return std::clamp(2 * w, k, std::max(k, ef)); };
+    const auto capacity = [&](std::size_t w) noexcept {
+      return std::clamp(std::max(2 * w, least_in_steps), k, std::max(k, ef));
+    };
     std::size_t width = std::min<std::size_t>(pacer.first_width(), ef);
     scratch.pool.widen(capacity(width));
     std::uint32_t node = 0;
@@ -149,6 +151,9 @@ class graph_search {
     vectors_.distances(query, scratch.rows.data(), count, scratch.distances.data());
     observer.on_distances(count);
   }
+
+  /// A pool of a few would forget so much that after some steps nothing may be left to expand.
+  static constexpr std::size_t least_in_steps = 32;
 
   vector_view<T, Metric> vectors_;
   const hnsw_graph& graph_;

@@ -141,7 +141,7 @@ inline void update_in_order(const q_table<T>& table, const batch_reader<T>& read
   const transition_batch<T>& b = reader.batch;
   const bool plain = b.discounts.empty() && b.weights.empty() && td_errors.empty();
   with_rows<T>(table.stride(), [&](const auto& rows) {
-    if (!plain) {
+    if (!plain) {  // of this one there is no quicker form
       update_in_order<false, true>(rows, reader, learns, td_errors);
     } else if (table.memory_bytes() >= far_table_bytes) {
       update_in_order<true, true>(rows, reader, learns, td_errors);
