@@ -203,7 +203,8 @@ class adaptive_search {
         study_(options_.memory),
         seen_(options_.memory),
         truth_(options_.memory),
-        go_on_(2 * learner_.steps() * detail::stop_states::looks, 0, options_.memory),
+        go_on_(2 * detail::stop_learner::halves * learner_.steps() * detail::stop_states::looks, 0,
+               options_.memory),
         settled_recall_(learner_.steps(), detail::running_mean{}, options_.memory) {
     study_.reserve(learner_.steps());
     seen_.reserve(learner_.steps() * options_.k);
@@ -328,7 +329,9 @@ class adaptive_search {
       numbers_.turn += mix_.second_share;
       const bool second = numbers_.turn >= 1;
       if (second) numbers_.turn -= 1;
-      rule_pacer pacer{*this, go_on_.data() + (second ? go_on_.size() / 2 : 0)};
+      const std::size_t which = (second ? detail::stop_learner::halves : 0) +
+                                static_cast<std::size_t>(numbers_.searches % detail::stop_learner::halves);
+      rule_pacer pacer{*this, go_on_.data() + which * learner_.steps() * detail::stop_states::looks};
       found =
           index_->search_in_steps(query, {.k = options_.k, .ef = options_.max_ef}, out, pacer, ec, counts);
     } else {
@@ -449,9 +452,11 @@ class adaptive_search {
     const std::uint32_t chosen[2] = {mix_.first, mix_.second};
     std::uint8_t* out = go_on_.data();
     for (const std::uint32_t rule : chosen) {
-      for (std::size_t step = 0; step < learner_.steps(); ++step) {
-        for (std::size_t look = 0; look < detail::stop_states::looks; ++look) {
-          *out++ = learner_.goes_on(rule, step, look) ? 1 : 0;
+      for (std::size_t half = 0; half < detail::stop_learner::halves; ++half) {
+        for (std::size_t step = 0; step < learner_.steps(); ++step) {
+          for (std::size_t look = 0; look < detail::stop_states::looks; ++look) {
+            *out++ = learner_.goes_on(half, rule, step, look) ? 1 : 0;
+          }
         }
       }
     }
@@ -469,7 +474,7 @@ class adaptive_search {
   detail::resource_vector<neighbor_type> truth_;
 
   detail::rule_mix mix_;
-  detail::resource_vector<std::uint8_t> go_on_;  ///< of both rules of the mix, for each step and look
+  detail::resource_vector<std::uint8_t> go_on_;  ///< of both rules of the mix, each half, step and look
   numbers numbers_;
   /// For each step, of what deep studies find, by studies that settle there.
   detail::resource_vector<detail::running_mean> settled_recall_;

@@ -58,7 +58,7 @@ class learner_world {
 std::size_t learner_end(const stop_learner& learner, std::size_t rule,
                         const std::vector<studied_step>& search) {
   std::size_t step = 0;
-  while (learner.goes_on(rule, step, learner.look(step, search[step].features))) ++step;
+  while (learner.goes_on(0, rule, step, learner.look(step, search[step].features))) ++step;
   return step;
 }
 
@@ -158,7 +158,7 @@ TEST_CASE("rules that end at a step are judged exactly") {
     CHECK(r.error == doctest::Approx(std::sqrt(variance / count)).epsilon(1e-6));
     for (std::size_t look = 0; look < detail::stop_states::looks; ++look) {
       for (std::size_t at = 0; at < learner_steps; ++at)
-        CHECK(learner.goes_on(stop_learner::prices + step, at, look) == (at < step));
+        CHECK(learner.goes_on(0, stop_learner::prices + step, at, look) == (at < step));
     }
   }
 }
@@ -167,7 +167,7 @@ TEST_CASE("no rule goes on from the last step, and a higher price goes as far at
   stop_learner learner = learner_after(2000, 96);
   for (std::size_t rule = 0; rule < stop_learner::prices + learner_steps; ++rule) {
     for (std::size_t look = 0; look < detail::stop_states::looks; ++look)
-      CHECK_FALSE(learner.goes_on(rule, learner_steps - 1, look));
+      CHECK_FALSE(learner.goes_on(0, rule, learner_steps - 1, look));
   }
   const auto records = learner.judge();
   for (std::size_t rule = 1; rule < stop_learner::prices; ++rule)
@@ -289,7 +289,7 @@ TEST_CASE("a learner whose memory runs out while it calibrates does so with the 
   bool same = learner.studies() == 700;
   for (std::size_t rule = 0; rule < stop_learner::prices; ++rule) {
     for (std::size_t look = 0; look < detail::stop_states::looks; ++look)
-      same = same && learner.goes_on(rule, 3, look) == untroubled.goes_on(rule, 3, look);
+      same = same && learner.goes_on(0, rule, 3, look) == untroubled.goes_on(0, rule, 3, look);
   }
   CHECK(same);
 }
@@ -356,7 +356,7 @@ TEST_CASE("the same studies teach the same, to the bit") {
     other = other || ra[rule].recall != rc[rule].recall;
     for (std::size_t step = 0; step < learner_steps; ++step) {
       for (std::size_t look = 0; look < detail::stop_states::looks; ++look)
-        same = same && a.goes_on(rule, step, look) == b.goes_on(rule, step, look);
+        same = same && a.goes_on(0, rule, step, look) == b.goes_on(0, rule, step, look);
     }
   }
   CHECK(same);

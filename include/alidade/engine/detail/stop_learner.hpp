@@ -31,8 +31,8 @@ struct studied_step {
 /// Learns when to end searches, and judges rules for it: at each price "go on where that is worth more", and beside these for each
 /// step "end there".
 ///
-/// A rule looks better in the studies that it was learnt from than it is. So all is learnt twice more, from every other study each,
-/// and a rule is judged by what its half-taught twin would have done in the other studies: if anything, a little worse.
+/// A rule looks better in the studies that it was learnt from than it is. So there are two sets of values, each learnt from every
+/// other study, and a rule is both of them in turns, each judged by what it would have done in the studies of the other.
 class stop_learner {
  public:
   static constexpr std::size_t prices = stop_values::prices;
@@ -40,7 +40,6 @@ class stop_learner {
   stop_learner(std::span<const std::uint32_t> widths, memory_resource* memory)
       : widths_(widths.begin(), widths.end(), memory),
         states_(widths.size(), memory),
-        values_(widths.size(), memory),
         halves_{stop_values(widths.size(), memory), stop_values(widths.size(), memory)},
         records_(prices + widths.size(), rule_record{}, memory),
         kept_(memory),
@@ -61,9 +60,12 @@ class stop_learner {
     return states_.of(step, features);
   }
 
-  /// Whether a rule goes on from there.
-  bool goes_on(std::size_t rule, std::size_t step, std::size_t look) const noexcept {
-    return goes_on(values_, rule, step, look);
+  static constexpr std::size_t halves = 2;
+
+  /// Whether a rule goes on from there, by one of the two sets of values.
+  bool goes_on(std::size_t half, std::size_t rule, std::size_t step, std::size_t look) const noexcept {
+    if (step + 1 >= steps()) return false;
+    return rule < prices ? halves_[half].goes_on(rule, step, look) : step < rule - prices;
   }
 
   /// Learns from a study. The first ones only show what searches look like.
@@ -78,7 +80,6 @@ class stop_learner {
     const std::size_t place = static_cast<std::size_t>(studies_ - calibration_studies) % most_kept;
     keep(study, place);
     const std::span<const kept_step> kept(kept_.data() + place * steps(), steps());
-    values_.learn(kept, unit_cost_);
     halves_[place % 2].learn(kept, unit_cost_);
     ++studies_;
   }
@@ -89,9 +90,9 @@ class stop_learner {
     const std::size_t count = kept_.size() / steps();
     for (std::size_t place = 0; place < count; ++place) {
       const kept_step* const study = kept_.data() + place * steps();
-      const stop_values& twin = halves_[1 - place % 2];
+      const stop_values& other = halves_[1 - place % 2];
       for (std::size_t rule = 0; rule < records_.size(); ++rule) {
-        const kept_step& ending = study[end_of(twin, rule, study)];
+        const kept_step& ending = study[end_of(other, rule, study)];
         records_[rule].recall += static_cast<double>(ending.recall);
         records_[rule].cost += static_cast<double>(ending.cost);
         records_[rule].error +=
@@ -109,8 +110,8 @@ class stop_learner {
 
   std::size_t memory_bytes() const noexcept {
     return sizeof(*this) + widths_.capacity() * sizeof(std::uint32_t) +
-           states_.cuts().capacity() * sizeof(stop_states::step_cuts) + values_.memory_bytes() +
-           halves_[0].memory_bytes() + halves_[1].memory_bytes() + records_.capacity() * sizeof(rule_record) +
+           states_.cuts().capacity() * sizeof(stop_states::step_cuts) + halves_[0].memory_bytes() +
+           halves_[1].memory_bytes() + records_.capacity() * sizeof(rule_record) +
            kept_.capacity() * sizeof(kept_step) + samples_.capacity() * sizeof(studied_step);
   }
 
@@ -119,7 +120,6 @@ class stop_learner {
     file.add_value(name_of("LEAR"), saved_numbers{studies_, unit_cost_});
     file.add(name_of("WIDT"), std::span<const std::uint32_t>(widths_));
     file.add(name_of("CUTS"), std::span<const stop_states::step_cuts>(states_.cuts()));
-    save(file, values_, name_of("QALL"), name_of("VALL"));
     save(file, halves_[0], name_of("QEVE"), name_of("VEVE"));
     save(file, halves_[1], name_of("QODD"), name_of("VODD"));
     file.add(name_of("RULE"), std::span<const rule_record>(records_));
@@ -140,7 +140,6 @@ class stop_learner {
     const auto widths = file.get<std::uint32_t>(name_of("WIDT"), n);
     if (!std::equal(widths.begin(), widths.end(), widths_.begin(), widths_.end())) return false;
     return assign(states_.cuts(), file.get<stop_states::step_cuts>(name_of("CUTS"), n), n) &&
-           restore(file, values_, name_of("QALL"), name_of("VALL")) &&
            restore(file, halves_[0], name_of("QEVE"), name_of("VEVE")) &&
            restore(file, halves_[1], name_of("QODD"), name_of("VODD")) &&
            assign(records_, file.get<rule_record>(name_of("RULE"), prices + n), prices + n) &&
@@ -194,12 +193,6 @@ class stop_learner {
   static constexpr std::uint64_t calibration_studies = 128;
   static constexpr std::size_t most_kept = 4096;
 
-  bool goes_on(const stop_values& values, std::size_t rule, std::size_t step,
-               std::size_t look) const noexcept {
-    if (step + 1 >= steps()) return false;
-    return rule < prices ? values.goes_on(rule, step, look) : step < rule - prices;
-  }
-
   /// The step at which a rule ends the studied search; the last one of the study where it would have gone on.
   std::size_t end_of(const stop_values& values, std::size_t rule, const kept_step* study) const noexcept {
     if (rule >= prices) return rule - prices;
@@ -247,8 +240,7 @@ class stop_learner {
 
   resource_vector<std::uint32_t> widths_;
   stop_states states_;
-  stop_values values_;
-  std::array<stop_values, 2> halves_;  ///< by the studies that are kept at even and at odd places
+  std::array<stop_values, halves> halves_;  ///< by the studies that are kept at even and at odd places
   resource_vector<rule_record> records_;
   resource_vector<kept_step> kept_;  ///< of the last studies, steps() each
   std::uint64_t studies_ = 0;
