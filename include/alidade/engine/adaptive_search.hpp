@@ -141,7 +141,6 @@ class adaptive_search {
                             options_.k, options_.max_ef, target_kind(), options_.target.value()};
     detail::section_writer file(file_kind);
     file.add_value(detail::name_of("ENGI"), state);
-    file.add(detail::name_of("SETT"), std::span<const detail::running_mean>(settled_recall_));
     file.add(detail::name_of("GOON"), std::span<const std::uint8_t>(go_on_));
     learner_.save(file);
     file.write(out, ec);
@@ -164,8 +163,7 @@ class adaptive_search {
   std::size_t memory_bytes() const noexcept {
     return sizeof(*this) - sizeof(learner_) + learner_.memory_bytes() +
            study_.capacity() * sizeof(detail::studied_step) + seen_.capacity() * sizeof(double) +
-           truth_.capacity() * sizeof(neighbor_type) + go_on_.capacity() +
-           settled_recall_.capacity() * sizeof(detail::running_mean);
+           truth_.capacity() * sizeof(neighbor_type) + go_on_.capacity();
   }
 
  private:
@@ -204,8 +202,7 @@ class adaptive_search {
         seen_(options_.memory),
         truth_(options_.memory),
         go_on_(2 * detail::stop_learner::halves * learner_.steps() * detail::stop_states::looks, 0,
-               options_.memory),
-        settled_recall_(learner_.steps(), detail::running_mean{}, options_.memory) {
+               options_.memory) {
     study_.reserve(learner_.steps());
     seen_.reserve(learner_.steps() * options_.k);
     truth_.reserve(options_.k);
@@ -239,9 +236,8 @@ class adaptive_search {
   }
 
   bool restore(const detail::section_reader& file, const saved_state& state) {
-    const auto settled = file.get<detail::running_mean>(detail::name_of("SETT"), settled_recall_.size());
     const auto go_on = file.get<std::uint8_t>(detail::name_of("GOON"), go_on_.size());
-    if (settled.empty() || go_on.empty() || !learner_.restore(file)) return false;
+    if (go_on.empty() || !learner_.restore(file)) return false;
     const numbers& n = state.counted;
     for (const double x : {n.distances, n.study_distances, n.exact_distances, n.warm_up_distances,
                            n.warm_up_studied, n.timed_ns, n.timed_distances, n.deep_hits}) {
@@ -251,9 +247,6 @@ class adaptive_search {
         state.second_rule >= learner_.records().size()) {
       return false;
     }
-    for (const detail::running_mean& m : settled) {
-      if (!in_unit(m.value) || !detail::is_finite(m.count) || m.count < 0) return false;
-    }
     for (std::size_t i = 0; i < go_on.size(); ++i) {
       const std::size_t step = i / detail::stop_states::looks % learner_.steps();
       if (go_on[i] > 1 || (go_on[i] == 1 && step + 1 == learner_.steps())) return false;
@@ -261,7 +254,6 @@ class adaptive_search {
     numbers_ = n;
     mix_ = {static_cast<std::uint32_t>(state.first_rule), static_cast<std::uint32_t>(state.second_rule),
             state.second_share};
-    settled_recall_.assign(settled.begin(), settled.end());
     go_on_.assign(go_on.begin(), go_on.end());
     return true;
   }
@@ -361,7 +353,7 @@ class adaptive_search {
     std::size_t next_width(const progress_type& progress) {
       const std::size_t k = engine.options_.k;
       const auto cost = static_cast<double>(progress.distances);
-      engine.study_.push_back({detail::stop_features::of(progress, k), 0, cost});
+      engine.study_.push_back({detail::stop_features::of(progress, k), 0, cost, 0});
       for (std::size_t i = 0; i < k; ++i) engine.seen_.push_back(static_cast<double>(progress.distance(i)));
       const std::size_t step = engine.study_.size();
       const bool is_settled = progress.hops >= 6 * progress.improved_at && progress.width >= 6 * k;
@@ -388,13 +380,14 @@ class adaptive_search {
     for (detail::studied_step& step : study_) step.cost += before;
     const auto kth = static_cast<double>(out[options_.k - 1].distance);
     if (is_deep && is_time_for_exact_check()) check_exactly(query);
-    if (pacer.settled_at != 0 && is_deep) {
-      settled_recall_[pacer.settled_at].add(recall_at(pacer.settled_at, kth), 64);
+    // What a study that is not deep would have taken for the k nearest.
+    const std::size_t settled = pacer.settled_at != 0 ? pacer.settled_at : study_.size() - 1;
+    const double settled_kth = seen_[(settled + 1) * options_.k - 1];
+    for (std::size_t step = 0; step < study_.size(); ++step) {
+      study_[step].recall = recall_at(step, settled_kth);
+      study_[step].deep_recall = recall_at(step, kth);
     }
-    const double trust = is_deep ? 1 : settled_recall_[study_.size() - 1].value;
-    for (std::size_t step = 0; step < study_.size(); ++step)
-      study_[step].recall = trust * recall_at(step, kth);
-    learner_.add(study_);
+    learner_.add(study_, is_deep);
     if (learner_.studies() >= numbers_.next_choice) choose();
     return found;
   }
@@ -476,8 +469,6 @@ class adaptive_search {
   detail::rule_mix mix_;
   detail::resource_vector<std::uint8_t> go_on_;  ///< of both rules of the mix, each half, step and look
   numbers numbers_;
-  /// For each step, of what deep studies find, by studies that settle there.
-  detail::resource_vector<detail::running_mean> settled_recall_;
 };
 
 }  // namespace ALIDADE_ABI_NAMESPACE

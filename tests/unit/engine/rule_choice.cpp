@@ -190,17 +190,3 @@ TEST_CASE("of rules that are equally good the cheapest is chosen") {
   // Where none reaches what is wanted too.
   CHECK(rule_choice_mean(rules, detail::cheapest_with_recall(rules, 0.95)).cost == 30);
 }
-
-TEST_CASE("a running mean is 1 at first, then the mean, and later forgets") {
-  detail::running_mean mean;
-  CHECK(mean.value == 1);
-  mean.add(0.5, 4);
-  CHECK(mean.value == 0.5);
-  mean.add(0.7, 4);
-  CHECK(mean.value == doctest::Approx(0.6));
-  for (int i = 0; i < 200; ++i) mean.add(0.25, 4);
-  CHECK(mean.value == doctest::Approx(0.25));
-  CHECK(mean.count == 4);
-  mean.add(1.25, 4);
-  CHECK(mean.value == doctest::Approx(0.5));
-}

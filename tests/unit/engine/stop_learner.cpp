@@ -400,3 +400,20 @@ TEST_CASE("a learner has all of its memory from its resource, and counts it") {
   }
   CHECK(pool.stats().used_bytes == 0);
 }
+
+TEST_CASE("what studies miss that end early is taken from the deep ones") {
+  // Each study thinks that it has found all from step 2 on; the deep ones see that it was three quarters.
+  stop_learner learner(learner_widths, nullptr);
+  for (int i = 0; i < 1000; ++i) {
+    std::vector<studied_step> s;
+    for (std::size_t step = 0; step < learner_steps; ++step) {
+      const double seen = step < 2 ? 0.4 : 1.0;
+      s.push_back({{0.5, 0.5}, seen, 10.0 * static_cast<double>(step + 1), 0.75 * seen});
+    }
+    learner.add(s, i % 8 == 0);
+  }
+  const auto records = learner.judge();
+  CHECK(records[stop_learner::prices].recall == doctest::Approx(0.3));
+  CHECK(records[stop_learner::prices + 5].recall == doctest::Approx(0.75));
+  CHECK(records[stop_learner::prices + 5].error < 1e-6);
+}

@@ -11,17 +11,6 @@ namespace alidade {
 inline namespace ALIDADE_ABI_NAMESPACE {
 namespace detail {
 
-/// The mean of values, of which those before the last `window` fade. 1 before there are any.
-struct running_mean {
-  double value = 1;
-  double count = 0;
-
-  void add(double x, double window) noexcept {
-    count = std::min(count + 1, window);
-    value += (x - value) / count;
-  }
-};
-
 /// What a rule for ending searches does in the mean.
 struct rule_record {
   double recall = 0;

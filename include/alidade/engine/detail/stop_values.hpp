@@ -21,7 +21,8 @@ namespace detail {
 
 /// A step of a studied search: what it would have been worth to end there.
 struct kept_step {
-  float recall;
+  float recall;        ///< of what the study had found when nothing better seemed to come
+  float deep_recall;   ///< of what it found in the end, where it went on; else the same
   float cost;          ///< distance computations until then
   std::uint32_t look;  ///< what the search looked like; `over` where it had ended before
   static constexpr std::uint32_t over = static_cast<std::uint32_t>(-1);
@@ -65,13 +66,13 @@ class stop_values {
       const float weight = std::max(1.0f / static_cast<float>(seen), least_step);
       for (std::size_t p = 0; p < prices; ++p) {
         const std::uint32_t here = state(p, i, study[i].look);
-        add({here, end, study[i].recall, here, true, false, 0}, weight);
+        add({here, end, study[i].deep_recall, here, true, false, 0}, weight);
         if (i + 1 == steps_) continue;
         // A study ends where nothing better seems to come: beyond, there is only cost.
         const double cost = (study[i + 1].cost - study[i].cost) /
                             (unit * two_to_the(1 + unfused(0.6 * static_cast<double>(p))));
         const bool is_last = i == last;
-        const float reward = (is_last ? study[i].recall : 0) - static_cast<float>(cost);
+        const float reward = (is_last ? study[i].deep_recall : 0) - static_cast<float>(cost);
         add({here, go_on, reward, is_last ? here : state(p, i + 1, study[i + 1].look), is_last, false, 0},
             weight);
       }
