@@ -24,9 +24,9 @@ enum class errc {
   budget_exceeded,         ///< the object, or the memory asked for, is more than the budget has room for
   out_of_range,            ///< a state or an action is not one of the table's
   unavailable_action,      ///< the state does not have the action
-  wrong_format,  ///< the data are not what they are read as: another kind of file or element type
-  unsupported_version,  ///< the data were written by a later version of the library
-  corrupted_data,       ///< the data are torn or damaged: a size, a checksum or a value is not possible
+  wrong_format,            ///< the data are not what they are read as: another kind of file or element type
+  unsupported_version,     ///< the data were written by a later version of the library
+  corrupted_data,          ///< the data are torn or damaged: a size, a checksum or a value is not possible
 };
 
 namespace detail {
