@@ -44,7 +44,8 @@ struct adaptive_search_options {
   double study_share = 0.02;
 
   /// Of studied searches a few are compared with the true neighbours, for which every vector is measured: the first
-  /// `first_exact_checks`, or as many as show the recall that is wanted, spread over the warm-up, then with at most this share of all distance computations, 0..1.
+  /// `first_exact_checks`, or as many as show the recall that is wanted, spread over the warm-up, then with at most this share
+  /// of all distance computations, 0..1.
   std::size_t first_exact_checks = 16;
   double exact_share = 0.002;
 

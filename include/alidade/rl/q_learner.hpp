@@ -105,7 +105,7 @@ class q_learner {
   }
   void set_alpha(double alpha, std::error_code& ec) noexcept {
     ec.clear();
-    if (is_step_size(alpha)) {
+    if (detail::is_step_size<T>(alpha)) {
       options_.alpha = alpha;
     } else {
       ec = errc::invalid_option;
@@ -158,13 +158,10 @@ class q_learner {
     if (is_double()) tables_.push_back(tables_.front());
   }
 
-  static bool is_step_size(double alpha) noexcept {
-    return detail::is_step_size(alpha) && static_cast<T>(alpha) != T(0);
-  }
   static bool are_valid(const q_learner_options& o) noexcept {
     const bool has_traces = o.lambda > 0;
-    return is_step_size(o.alpha) && detail::is_discount(o.gamma) && detail::is_discount(o.lambda) &&
-           o.n_steps >= 1 && detail::is_discount(o.trace_floor) &&
+    return detail::is_step_size<T>(o.alpha) && detail::is_discount(o.gamma) &&
+           detail::is_discount(o.lambda) && o.n_steps >= 1 && detail::is_discount(o.trace_floor) &&
            std::visit([](const auto& policy) { return valid(policy); }, o.target_policy) &&
            (!has_traces || (o.n_steps == 1 && o.on_duplicates == duplicates::sequential &&
                             (o.method == td_method::q_learning || o.method == td_method::sarsa)));

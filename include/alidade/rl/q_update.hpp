@@ -20,8 +20,11 @@ namespace alidade {
 inline namespace ALIDADE_ABI_NAMESPACE {
 namespace detail {
 
-/// The step size of an update is in (0, 1], the discount in [0, 1].
-constexpr bool is_step_size(double alpha) noexcept { return alpha > 0 && alpha <= 1; }
+/// The step size of an update is in (0, 1], in T too; the discount in [0, 1].
+template <class T>
+constexpr bool is_step_size(double alpha) noexcept {
+  return alpha > 0 && alpha <= 1 && static_cast<T>(alpha) != T(0);
+}
 constexpr bool is_discount(double gamma) noexcept { return gamma >= 0 && gamma <= 1; }
 
 /// q + alpha * (reward + gamma * next - q), each operation rounded, on numbers or on vectors of them.
@@ -92,7 +95,7 @@ inline std::size_t q_update(std::span<T> q, std::span<const T> rewards, std::spa
   };
   ec.clear();
   const std::size_t n = q.size();
-  if (!is_step_size(alpha) || static_cast<T>(alpha) == T(0) || !is_discount(gamma)) {
+  if (!is_step_size<T>(alpha) || !is_discount(gamma)) {
     return fail(errc::invalid_option, error::no_row);
   }
   if (rewards.size() != n || next_max_q.size() != n || (has_flags && terminated.size() != n)) {

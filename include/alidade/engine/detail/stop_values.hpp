@@ -87,7 +87,7 @@ class stop_values {
            visits_.capacity() * sizeof(std::uint32_t) + weights_.capacity() * sizeof(float);
   }
 
-  /// Two values for each state, of which one may be missing, and how often each look was seen at each step.
+  /// Two values for each state, and how often each look was seen at each step.
   const q_table<float>& table() const noexcept { return learner_.table(); }
   std::span<const std::uint32_t> visits() const noexcept { return visits_; }
 
@@ -97,7 +97,6 @@ class stop_values {
     if (values.size() != table.states() * table.stride() || visits.size() != visits_.size()) return false;
     for (std::size_t s = 0; s < table.states(); ++s) {
       for (const std::uint32_t action : {end, go_on}) {
-        if (!table.allows(s, action)) continue;
         const float value = values[s * table.stride() + action];
         if (!is_finite(value)) return false;
         table.set(s, action, value);
@@ -113,15 +112,12 @@ class stop_values {
   static constexpr float least_step = 0.01f;
   static constexpr std::uint32_t most_visits = 1u << 20;
 
-  /// Until it is known better, to go on is worth it; but for the last step, which has no such action.
+  /// Until it is known better, to go on is worth it; but at the last step, where nobody does, it is worth nothing, as no end is
+  /// worth less. (An action that is forbidden would have each batch looked at transition by transition.)
   static q_table<float> first_values(std::size_t steps, memory_resource* memory) {
     q_table<float> table(prices * steps * stop_states::looks, 2, 0, memory);
     for (std::size_t s = 0; s < table.states(); ++s) {
-      if (s / stop_states::looks % steps + 1 < steps) {
-        table.set(s, go_on, 1);
-      } else {
-        table.forbid(s, go_on);
-      }
+      if (s / stop_states::looks % steps + 1 < steps) table.set(s, go_on, 1);
     }
     return table;
   }
