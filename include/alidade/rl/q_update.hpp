@@ -80,7 +80,8 @@ inline void q_update_unchecked(T* q, const T* rewards, const T* next, const std:
         store(kept + j, select(flag == V::zero(), V::load(next + i + j), V::zero()));
       }
     }
-    for (; j < count; ++j) kept[j] = flags[i + j] != 0 ? T(0) : next[i + j];
+    std::transform(next + i + j, next + i + count, flags + i + j, kept + j,
+                   [](T x, std::uint8_t flag) { return flag != 0 ? T(0) : x; });
     q_update_unchecked(q + i, rewards + i, kept, count, alpha, gamma);
   }
 }

@@ -11,8 +11,9 @@
 namespace {
 
 /// Whether the largest of the numbers in so many bytes is found, at each place and among random ones.
-template <class T, std::size_t Bytes>
+template <class V, std::size_t Bytes>
 bool maximum_is_found() {
+  using T = typename V::value_type;
   constexpr std::size_t count = Bytes / sizeof(T);
   const T infinity = std::numeric_limits<T>::infinity();
   // What lies behind is larger: it must not be looked at.
@@ -24,16 +25,16 @@ bool maximum_is_found() {
       numbers[i] = r.below(4) == 0 ? -infinity : static_cast<T>(r.uniform()) - T(round % 3);
       numbers[count + i] = T(1000);
     }
-    found = found && alidade::simd::maximum<Bytes>(numbers) == *std::max_element(numbers, numbers + count);
+    found = found && alidade::simd::maximum<V, Bytes>(numbers) == *std::max_element(numbers, numbers + count);
   }
   for (const T background : {-infinity, T(-1e30), T(0), T(-0.0)}) {
     for (std::size_t place = 0; place < count; ++place) {
       std::fill_n(numbers, count, background);
-      found = found && alidade::simd::maximum<Bytes>(numbers) == background;
+      found = found && alidade::simd::maximum<V, Bytes>(numbers) == background;
       for (const T largest : {T(1), std::numeric_limits<T>::min(), infinity}) {
         numbers[place] = largest;
-        found =
-            found && alidade::simd::maximum<Bytes>(numbers) == (largest > background ? largest : background);
+        found = found &&
+                alidade::simd::maximum<V, Bytes>(numbers) == (largest > background ? largest : background);
       }
     }
   }
@@ -42,8 +43,9 @@ bool maximum_is_found() {
 
 }  // namespace
 
-TEST_CASE_TEMPLATE("the largest of 16, 32 and 64 bytes of numbers is that of a loop", T, float, double) {
-  CHECK(maximum_is_found<T, 16>());
-  CHECK(maximum_is_found<T, 32>());
-  CHECK(maximum_is_found<T, 64>());
+TEST_CASE_TEMPLATE("the largest of 16, 32 and 64 bytes of numbers is that of a loop", V, alidade::simd::f32,
+                   alidade::simd::f64, alidade::simd::f32_scalar, alidade::simd::f64_scalar) {
+  CHECK(maximum_is_found<V, 16>());
+  CHECK(maximum_is_found<V, 32>());
+  CHECK(maximum_is_found<V, 64>());
 }

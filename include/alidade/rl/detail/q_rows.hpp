@@ -17,8 +17,14 @@ namespace alidade {
 inline namespace ALIDADE_ABI_NAMESPACE {
 namespace detail {
 
+/// The vectors of 32-bit NEON would take subnormal values for zero.
+#if ALIDADE_ARCH_ID == ALIDADE_ARCH_ID_neon
+template <class T>
+using q_vector = simd::vec_scalar<T>;
+#else
 template <class T>
 using q_vector = std::conditional_t<std::is_same_v<T, float>, simd::f32, simd::f64>;
+#endif
 
 /// What the entries have that a state has no action for, those that fill a row up among them.
 template <class T>
@@ -41,7 +47,7 @@ constexpr std::size_t q_row_stride(std::size_t actions) noexcept {
 template <class T, std::size_t Bytes>
 struct short_rows {
   static constexpr std::size_t stride() noexcept { return Bytes / sizeof(T); }
-  static ALIDADE_FORCE_INLINE T maximum(const T* row) noexcept { return simd::maximum<Bytes>(row); }
+  static ALIDADE_FORCE_INLINE T maximum(const T* row) noexcept { return simd::maximum<q_vector<T>, Bytes>(row); }
 };
 
 /// Rows of several cache lines.

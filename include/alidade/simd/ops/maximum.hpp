@@ -7,8 +7,8 @@
 #include <alidade/core/bits.hpp>
 #include <alidade/simd/vec.hpp>
 
-/// `maximum<Bytes>(p)`: the largest of the numbers in Bytes bytes at p, which is aligned to them; Bytes is 16, 32 or 64. None
-/// of them is NaN. Where vectors are longer than that, shorter ones are used.
+/// `maximum<V, Bytes>(p)`: the largest of the numbers in Bytes bytes at p, which is aligned to them; Bytes is 16, 32 or 64. None
+/// of them is NaN. Where vectors V are longer than that, shorter ones are used.
 namespace alidade {
 inline namespace ALIDADE_ABI_NAMESPACE {
 namespace simd {
@@ -53,31 +53,18 @@ T maximum_of_32_bytes(const T*) noexcept;
 #endif
 
 template <real_vector V, std::size_t Bytes>
-ALIDADE_FORCE_INLINE typename V::value_type maximum_of_vectors(const typename V::value_type* p) noexcept {
-  constexpr std::size_t count = Bytes / sizeof(typename V::value_type);
-  static_assert(count % V::lanes == 0);
-  V largest = V::load(p);
-  for (std::size_t i = V::lanes; i < count; i += V::lanes) largest = max(largest, V::load(p + i));
-  return reduce_max(largest);
-}
-
-template <std::size_t Bytes>
-ALIDADE_FORCE_INLINE float maximum(const float* p) noexcept {
-  if constexpr (has_half_vectors && Bytes == 16)
+ALIDADE_FORCE_INLINE typename V::value_type maximum(const typename V::value_type* p) noexcept {
+  if constexpr (has_half_vectors && Bytes == 16) {
     return maximum_of_16_bytes(p);
-  else if constexpr (has_half_vectors && Bytes == 32)
+  } else if constexpr (has_half_vectors && Bytes == 32) {
     return maximum_of_32_bytes(p);
-  else
-    return maximum_of_vectors<f32, Bytes>(p);
-}
-template <std::size_t Bytes>
-ALIDADE_FORCE_INLINE double maximum(const double* p) noexcept {
-  if constexpr (has_half_vectors && Bytes == 16)
-    return maximum_of_16_bytes(p);
-  else if constexpr (has_half_vectors && Bytes == 32)
-    return maximum_of_32_bytes(p);
-  else
-    return maximum_of_vectors<f64, Bytes>(p);
+  } else {
+    constexpr std::size_t count = Bytes / sizeof(typename V::value_type);
+    static_assert(count % V::lanes == 0);
+    V largest = V::load(p);
+    for (std::size_t i = V::lanes; i < count; i += V::lanes) largest = max(largest, V::load(p + i));
+    return reduce_max(largest);
+  }
 }
 
 }  // namespace simd
