@@ -4,40 +4,42 @@
 #include <concepts>
 #include <cstddef>
 #include <cstdint>
-#include <cstring>
+#include <iterator>
+#include <limits>
 
 #include <alidade/config/assert.hpp>
 #include <alidade/config/namespace.hpp>
 #include <alidade/core/bits.hpp>
 #include <alidade/memory/buffer.hpp>
 #include <alidade/memory/memory_resource.hpp>
+#include <alidade/simd/ops/sorted_insert.hpp>
 
 namespace alidade {
 inline namespace ALIDADE_ABI_NAMESPACE {
 namespace detail {
 
-/// Maps a distance to an unsigned number of the same order (NaN after infinity), and back. For a float of either sign the
-/// bits of negative numbers are inverted, and the sign bit of the others set.
+/// Maps a distance to an integer of the same order (NaN after infinity), and back. Of a negative float all bits but the sign
+/// are inverted.
 template <class D>
-std::uint32_t to_ordered(D distance) noexcept {
+std::int32_t to_ordered(D distance) noexcept {
   if constexpr (std::same_as<D, float>) {
-    const auto bits = detail::bit_cast<std::uint32_t>(distance + 0.0f);  // + 0: -0 and 0 are one distance
-    return bits ^ ((bits >> 31) != 0 ? 0xffffffffu : 0x80000000u);
+    const auto bits = detail::bit_cast<std::int32_t>(distance + 0.0f);  // + 0: -0 and 0 are one distance
+    return bits ^ (bits < 0 ? 0x7fffffff : 0);
   } else if constexpr (std::same_as<D, std::int32_t>) {
-    return static_cast<std::uint32_t>(distance) ^ 0x80000000u;
-  } else {
     return distance;
+  } else {
+    return static_cast<std::int32_t>(distance ^ 0x80000000u);
   }
 }
 
 template <class D>
-D from_ordered(std::uint32_t ordered) noexcept {
+D from_ordered(std::int32_t ordered) noexcept {
   if constexpr (std::same_as<D, float>) {
-    return detail::bit_cast<float>(ordered ^ ((ordered >> 31) != 0 ? 0x80000000u : 0xffffffffu));
+    return detail::bit_cast<float>(ordered ^ (ordered < 0 ? 0x7fffffff : 0));
   } else if constexpr (std::same_as<D, std::int32_t>) {
-    return static_cast<std::int32_t>(ordered ^ 0x80000000u);
-  } else {
     return ordered;
+  } else {
+    return static_cast<std::uint32_t>(ordered) ^ 0x80000000u;
   }
 }
 
@@ -49,12 +51,13 @@ D from_ordered(std::uint32_t ordered) noexcept {
 template <class D>
 class candidate_pool {
  public:
-  explicit candidate_pool(memory_resource* memory = nullptr) noexcept : entries_(memory) {}
+  explicit candidate_pool(memory_resource* memory = nullptr) noexcept : storage_(memory) {}
 
   void reset(std::size_t capacity) { reset(capacity, capacity); }
   /// With room for `capacity`, up to `most` later.
   void reset(std::size_t capacity, std::size_t most) {
-    entries_.grow(most);
+    storage_.grow(round_up(most, block) + block);
+    entries()[-1] = std::numeric_limits<std::int64_t>::min();
     capacity_ = capacity;
     size_ = 0;
     next_ = 0;
@@ -62,42 +65,48 @@ class candidate_pool {
 
   /// More room, for at most as many as reset() was for.
   void widen(std::size_t capacity) noexcept {
-    ALIDADE_ASSERT(capacity >= capacity_ && capacity <= entries_.size());
+    ALIDADE_ASSERT(capacity >= capacity_ && capacity + block <= storage_.size());
     capacity_ = capacity;
+    // What was pushed out is not to come back.
+    for (std::size_t i = size_; i % block != 0; ++i) entries()[i] = nothing;
   }
 
   std::size_t size() const noexcept { return size_; }
-  std::uint32_t slot(std::size_t i) const noexcept { return static_cast<std::uint32_t>(entries_[i]) >> 1; }
+  std::uint32_t slot(std::size_t i) const noexcept { return static_cast<std::uint32_t>(entries()[i]) >> 1; }
   D distance(std::size_t i) const noexcept {
-    return from_ordered<D>(static_cast<std::uint32_t>(entries_[i] >> 32));
+    return from_ordered<D>(static_cast<std::int32_t>(entries()[i] >> 32));
   }
 
-  /// Whether a point at this distance may enter; never wrong when it says no. Cheap, for the search loop.
-  bool admits(D distance) const noexcept { return size_ < capacity_ || !(distance >= worst_); }
-
-  /// Returns the place that it takes, or the pool's capacity where it takes none.
-  std::size_t insert(D distance, std::uint32_t slot) noexcept {
-    const std::uint64_t entry = std::uint64_t{to_ordered(distance)} << 32 | std::uint64_t{slot} << 1;
-    std::uint64_t* const begin = entries_.data();
-    // A binary search whose steps are conditional moves: its branches would be mispredicted half of the time.
-    std::size_t position = 0;
-    for (std::size_t left = size_; left > 0;) {
-      const std::size_t half = (left + 1) / 2;
-      position += begin[position + half - 1] <= entry ? half : 0;
-      left -= half;
+  /// Takes of `count` points those that are among the nearest. Returns the first place that one of them took when it came in, or
+  /// the pool's capacity where none did.
+  std::size_t insert(const D* distances, const std::uint32_t* slots, std::size_t count) noexcept {
+    std::size_t first = capacity_;
+    std::uint8_t admitted[64];
+    while (count > 0) {
+      // First those that the last entry rules out are left aside, without a branch for each.
+      const auto some = static_cast<std::uint8_t>(std::min(count, std::size(admitted)));
+      const D farthest = size_ < capacity_ ? largest : distance(size_ - 1);
+      std::size_t n = 0;
+      for (std::uint8_t i = 0; i < some; ++i) {
+        admitted[n] = i;
+        n += !(distances[i] > farthest) ? 1 : 0;
+      }
+      for (std::size_t i = 0; i < n; ++i) {
+        first = std::min(first, insert(entry_of(distances[admitted[i]], slots[admitted[i]])));
+      }
+      distances += some;
+      slots += some;
+      count -= some;
     }
-    if (position == capacity_) return position;
-    if (size_ < capacity_) ++size_;
-    std::memmove(begin + position + 1, begin + position, (size_ - 1 - position) * sizeof(std::uint64_t));
-    begin[position] = entry;
-    next_ = std::min(next_, position);
-    worst_ = this->distance(size_ - 1);
-    return position;
+    next_ = std::min(next_, first);
+    return first;
   }
+
+  std::size_t insert(D distance, std::uint32_t slot) noexcept { return insert(&distance, &slot, 1); }
 
   /// The place of the nearest entry that is not expanded yet; size() when there is none.
   std::size_t next_unexpanded() noexcept {
-    while (next_ < size_ && (entries_[next_] & 1) != 0) ++next_;
+    while (next_ < size_ && (entries()[next_] & 1) != 0) ++next_;
     return next_;
   }
 
@@ -105,26 +114,51 @@ class candidate_pool {
   bool pop_unexpanded(std::uint32_t& slot) noexcept {
     if (next_unexpanded() == size_) return false;
     slot = this->slot(next_);
-    entries_[next_++] |= 1;
+    entries()[next_++] |= 1;
     return true;
   }
 
   /// The slot that pop_unexpanded would give if nothing were inserted before, or `otherwise`.
   std::uint32_t peek_unexpanded(std::uint32_t otherwise) const noexcept {
     for (std::size_t i = next_; i < size_; ++i) {
-      if ((entries_[i] & 1) == 0) return slot(i);
+      if ((entries()[i] & 1) == 0) return slot(i);
     }
     return otherwise;
   }
 
-  std::size_t memory_bytes() const noexcept { return entries_.memory_bytes(); }
+  std::size_t memory_bytes() const noexcept { return storage_.memory_bytes(); }
 
  private:
-  buffer<std::uint64_t> entries_;
+  static constexpr std::size_t block = simd::sorted_insert_block;
+  static constexpr D largest = std::numeric_limits<D>::has_infinity ? std::numeric_limits<D>::infinity()
+                                                                    : std::numeric_limits<D>::max();
+  static constexpr std::int64_t nothing = std::numeric_limits<std::int64_t>::max();
+
+  // A block lies before the entries, of which the last number is less than any.
+  std::int64_t* entries() noexcept { return storage_.data() + block; }
+  const std::int64_t* entries() const noexcept { return storage_.data() + block; }
+
+  static std::int64_t entry_of(D distance, std::uint32_t slot) noexcept {
+    return static_cast<std::int64_t>(to_ordered(distance)) * (std::int64_t{1} << 32) |
+           static_cast<std::int64_t>(slot) << 1;
+  }
+
+  /// What an entry must be less than to come in.
+  std::int64_t end() const noexcept { return size_ < capacity_ ? nothing : entries()[size_ - 1]; }
+
+  std::size_t insert(std::int64_t entry) noexcept {
+    if (!(entry < end())) return capacity_;
+    if (size_ < capacity_) {
+      if (size_ % block == 0) std::fill_n(entries() + size_, block, nothing);
+      ++size_;
+    }
+    return simd::sorted_insert(entries(), size_, entry);
+  }
+
+  buffer<std::int64_t> storage_;
   std::size_t capacity_ = 0;
   std::size_t size_ = 0;
   std::size_t next_ = 0;  // no entry before this one is unexpanded
-  D worst_{};             // distance of the last entry
 };
 
 }  // namespace detail

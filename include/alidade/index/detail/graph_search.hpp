@@ -78,10 +78,8 @@ class graph_search {
   template <search_observer Observer>
   void search_layer(const T* query, std::size_t level, scratch_type& scratch, Observer& observer) const {
     std::uint32_t node = 0;
-    while (scratch.pool.pop_unexpanded(node)) {
-      expand(query, level, node, scratch, observer,
-             [&](D distance, std::uint32_t slot) noexcept { scratch.pool.insert(distance, slot); });
-    }
+    std::size_t count = 0;
+    while (scratch.pool.pop_unexpanded(node)) expand(query, level, node, scratch, observer, count);
     scratch.visited.clear();
   }
 
@@ -111,32 +109,26 @@ class graph_search {
       if (position == scratch.pool.size()) break;
       scratch.pool.pop_unexpanded(node);
       ++progress.hops;
-      bool improved = false;
-      progress.distances +=
-          expand(query, 0, node, scratch, observer, [&](D distance, std::uint32_t slot) noexcept {
-            improved |= scratch.pool.insert(distance, slot) < k;
-          });
-      if (improved) progress.improved_at = progress.hops;
+      std::size_t count = 0;
+      if (expand(query, 0, node, scratch, observer, count) < k) progress.improved_at = progress.hops;
+      progress.distances += count;
     }
     scratch.visited.clear();
   }
 
  private:
-  /// Measures a node's unvisited neighbours and hands those that the pool may admit to insert(); returns how many it measured.
-  template <search_observer Observer, class Insert>
+  /// Measures a node's unvisited neighbours, `count`, and offers them to the pool; returns the first place that one of them took,
+  /// or the pool's capacity.
+  template <search_observer Observer>
   ALIDADE_FORCE_INLINE std::size_t expand(const T* query, std::size_t level, std::uint32_t node,
                                           scratch_type& scratch, Observer& observer,
-                                          const Insert& insert) const {
+                                          std::size_t& count) const {
     const std::size_t capacity = graph_.capacity(level);
     observer.on_hop(level);
-    const std::size_t count =
-        scratch.visited.insert_all(graph_.links(level, node), capacity, scratch.slots.data());
+    count = scratch.visited.insert_all(graph_.links(level, node), capacity, scratch.slots.data());
     simd::prefetch(graph_.links(level, scratch.pool.peek_unexpanded(node)), capacity * sizeof(link));
     measure(query, count, scratch, observer);
-    for (std::size_t i = 0; i < count; ++i) {
-      if (scratch.pool.admits(scratch.distances[i])) insert(scratch.distances[i], scratch.slots[i]);
-    }
-    return count;
+    return scratch.pool.insert(scratch.distances.data(), scratch.slots.data(), count);
   }
 
   /// scratch.distances[i] = distance to scratch.slots[i], for i < count.
@@ -153,7 +145,7 @@ class graph_search {
   }
 
   /// A pool of a few would forget so much that after some steps nothing may be left to expand.
-  static constexpr std::size_t least_in_steps = 32;
+  static constexpr std::size_t least_in_steps = 64;
 
   vector_view<T, Metric> vectors_;
   const hnsw_graph& graph_;

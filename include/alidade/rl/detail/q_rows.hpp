@@ -47,7 +47,9 @@ constexpr std::size_t q_row_stride(std::size_t actions) noexcept {
 template <class T, std::size_t Bytes>
 struct short_rows {
   static constexpr std::size_t stride() noexcept { return Bytes / sizeof(T); }
-  static ALIDADE_FORCE_INLINE T maximum(const T* row) noexcept { return simd::maximum<q_vector<T>, Bytes>(row); }
+  static ALIDADE_FORCE_INLINE T maximum(const T* row) noexcept {
+    return simd::maximum<q_vector<T>, Bytes>(row);
+  }
 };
 
 /// Rows of several cache lines.
