@@ -414,7 +414,9 @@ class adaptive_search {
     }
     const auto checks = static_cast<double>(numbers_.exact_checks);
     if (checks < first) {
-      return static_cast<double>(numbers_.searches) * first >= checks * static_cast<double>(options_.warm_up);
+      // Over three quarters of the warm-up, since they wait for deep studies and are to be done at its end.
+      return static_cast<double>(numbers_.searches) * first >=
+             0.75 * checks * static_cast<double>(options_.warm_up);
     }
     return numbers_.exact_distances + static_cast<double>(index_->size()) <
            options_.exact_share * numbers_.distances;
