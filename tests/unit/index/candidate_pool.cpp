@@ -75,10 +75,13 @@ TEST_CASE("insert tells the place that an entry takes, or the capacity") {
     std::size_t wrong = 0, refused = 0;
     for (std::uint32_t i = 0; i < 400; ++i) {
       const std::pair<float, std::uint32_t> entry{static_cast<float>(r.below(60)), (i * 7919) % 400};
-      const auto place = std::lower_bound(kept.begin(), kept.end(), entry);
-      const auto expected = static_cast<std::size_t>(place - kept.begin());
-      kept.insert(place, entry);
-      if (kept.size() > capacity) kept.pop_back();
+      std::size_t expected = capacity;
+      if (kept.size() < capacity || entry.first < kept.back().first) {
+        const auto place = std::lower_bound(kept.begin(), kept.end(), entry);
+        expected = static_cast<std::size_t>(place - kept.begin());
+        kept.insert(place, entry);
+        if (kept.size() > capacity) kept.pop_back();
+      }
       wrong += static_cast<std::size_t>(pool.insert(entry.first, entry.second) != expected);
       refused += static_cast<std::size_t>(expected == capacity);
       if (pool.size() != kept.size()) ++wrong;
@@ -86,6 +89,20 @@ TEST_CASE("insert tells the place that an entry takes, or the capacity") {
     CHECK(wrong == 0);
     CHECK(refused > 0);
   }
+}
+
+TEST_CASE("a full pool refuses what is as far as its last entry, whatever the slots") {
+  candidate_pool<float> pool;
+  pool.reset(3);
+  for (const std::uint32_t slot : {9u, 8u, 7u}) CHECK(pool.insert(1.0f, slot) == 0);
+  CHECK(pool.insert(1.0f, 1) == 3);
+  CHECK(pool.slot(2) == 9);
+  const float distances[] = {1.0f, 0.5f, 1.0f};
+  const std::uint32_t slots[] = {2, 5, 3};
+  CHECK(pool.insert(distances, slots, 3) == 0);
+  CHECK(pool.slot(0) == 5);
+  CHECK(pool.slot(1) == 7);
+  CHECK(pool.slot(2) == 8);
 }
 
 TEST_CASE_TEMPLATE("points that come together are taken as one after the other", D, float, std::int32_t,

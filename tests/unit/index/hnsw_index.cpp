@@ -231,6 +231,12 @@ TEST_CASE("thousands of equal vectors do not break the graph") {
   const auto equal = index.search(data.view()[0], {.k = 10, .ef = 50});
   REQUIRE(equal.size() == 10);
   CHECK(equal.back().distance == 0.0f);
+  // A search ends when as many as it is wide are found, and does not walk through all of them.
+  counting_observer counts;
+  std::vector<neighbor<float>> out(10);
+  std::error_code ec;
+  CHECK(index.search(data.view()[0], {.k = 10, .ef = 50}, out, ec, counts) == 10);
+  CHECK(counts.hops <= 75);
   const auto others = index.search(data.view(1500, 500), {.k = 1, .ef = 64});
   std::size_t hits = 0;
   for (std::size_t i = 0; i < 500; ++i) hits += static_cast<std::size_t>(others[i][0].distance == 0.0f);

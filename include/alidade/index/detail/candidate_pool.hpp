@@ -77,19 +77,22 @@ class candidate_pool {
     return from_ordered<D>(static_cast<std::int32_t>(entries()[i] >> 32));
   }
 
-  /// Takes of `count` points those that are among the nearest. Returns the first place that one of them took when it came in, or
-  /// the pool's capacity where none did.
+  /// Takes of `count` points those that are among the nearest. A full pool refuses what is as far as its last entry: else a search
+  /// among equal vectors would go from each to those of smaller slots, through all of them. Returns the first place that one
+  /// took when it came in, or the pool's capacity where none did.
   std::size_t insert(const D* distances, const std::uint32_t* slots, std::size_t count) noexcept {
+    ALIDADE_ASSERT(capacity_ > 0);
     std::size_t first = capacity_;
     std::uint8_t admitted[64];
     while (count > 0) {
       // First those that the last entry rules out are left aside, without a branch for each.
       const auto some = static_cast<std::uint8_t>(std::min(count, std::size(admitted)));
-      const D farthest = size_ < capacity_ ? largest : distance(size_ - 1);
+      const bool has_room = size_ < capacity_;
+      const D farthest = has_room ? D{} : distance(size_ - 1);
       std::size_t n = 0;
       for (std::uint8_t i = 0; i < some; ++i) {
         admitted[n] = i;
-        n += !(distances[i] > farthest) ? 1 : 0;
+        n += static_cast<std::size_t>(has_room) | static_cast<std::size_t>(!(distances[i] >= farthest));
       }
       for (std::size_t i = 0; i < n; ++i) {
         first = std::min(first, insert(entry_of(distances[admitted[i]], slots[admitted[i]])));
@@ -130,8 +133,6 @@ class candidate_pool {
 
  private:
   static constexpr std::size_t block = simd::sorted_insert_block;
-  static constexpr D largest = std::numeric_limits<D>::has_infinity ? std::numeric_limits<D>::infinity()
-                                                                    : std::numeric_limits<D>::max();
   static constexpr std::int64_t nothing = std::numeric_limits<std::int64_t>::max();
 
   // A block lies before the entries, of which the last number is less than any.
@@ -143,8 +144,10 @@ class candidate_pool {
            static_cast<std::int64_t>(slot) << 1;
   }
 
-  /// What an entry must be less than to come in.
-  std::int64_t end() const noexcept { return size_ < capacity_ ? nothing : entries()[size_ - 1]; }
+  /// What an entry must be less than to come in: of a full pool's last one the distance alone.
+  std::int64_t end() const noexcept {
+    return size_ < capacity_ ? nothing : entries()[size_ - 1] & ~std::int64_t{0xffffffff};
+  }
 
   std::size_t insert(std::int64_t entry) noexcept {
     if (!(entry < end())) return capacity_;

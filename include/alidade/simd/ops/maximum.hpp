@@ -8,7 +8,8 @@
 #include <alidade/simd/vec.hpp>
 
 /// `maximum<V, Bytes>(p)`: the largest of the numbers in Bytes bytes at p, which is aligned to them; Bytes is 16, 32 or 64. None
-/// of them is NaN. Where vectors V are longer than that, shorter ones are used.
+/// of them is NaN. Of 16 and 32 bytes shorter vectors take the place of V where there
+/// are some.
 namespace alidade {
 inline namespace ALIDADE_ABI_NAMESPACE {
 namespace simd {
