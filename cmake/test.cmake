@@ -141,8 +141,11 @@ endif()
 
 # Native. With g++ the macro ALIDADE_ARCH says the architecture, with clang it must be detected from the flags. The best
 # one is built as a release; the others with assertions on and quicker to compile. Each of the two kinds of SSE is run with
-# one compiler, the other architectures with both.
-set(again_native native-gcc-sse2 native-clang-sse4_1)
+# one compiler where there are two, the other architectures with both.
+set(again_native "")
+if(in_ci OR (have_gcc AND have_clang))
+  set(again_native native-gcc-sse2 native-clang-sse4_1)
+endif()
 foreach(arch IN LISTS host_archs lacking_archs)
   foreach(compiler gcc clang)
     if(compiler STREQUAL "gcc")
