@@ -247,7 +247,7 @@ foreach(compiler gcc clang)
     TARGETS alidade_bench RUN check_bench)
 endforeach()
 
-# Each header alone, in three compilers.
+# Each header alone, in two compilers, and in the third when asked for.
 set(strict "-Wall -Wextra -Wpedantic -Wconversion -Wshadow -Werror")
 set(often_${host_compiler} QUICK)
 platform(headers-gcc ${often_gcc} NEEDS g++ ninja xsimd

@@ -51,8 +51,9 @@ struct adaptive_search_stats {
 ///
 /// A search of HNSW of width ef ends when the ef nearest that it has found are all expanded. How far it must go differs from query
 /// to query, and shows on the way: by how long nothing better was found, and how much nearer the first is than the k-th. At widths
-/// that grow by half the engine looks at this, and a rule that Q-learning has learnt says whether to go on (compare Li et al., Improving approximate nearest neighbor search through learned adaptive early
-/// termination, SIGMOD 2020, which predicts the end once).
+/// that grow by half the engine looks at this, and a rule that Q-learning has learnt says whether to go on (compare Li et al.,
+/// Improving approximate nearest neighbor search through learned adaptive early termination, SIGMOD 2020, which predicts the
+/// end once).
 ///
 /// What ending earlier or later would have been worth is learnt from studies: now and then a search goes on until nothing
 /// better seems to come, within the bounds that the options set. A study answers its query too, only later. Few of them are

@@ -84,8 +84,8 @@ class graph_search {
   }
 
   /// The same on level 0, but that whenever the `width` nearest are all expanded, and k are found, pacer(progress) says how many
-  /// are to be next; it ends where that is no more than they were, and where nothing is left. The pool holds twice the width or more, so
-  /// that what a step of up to that needs is there, and of what several steps need nearly all.
+  /// are to be next; it ends where that is no more than they were, and where nothing is left. The pool holds twice the
+  /// width or more, so that what a step of up to that needs is there, and of what several steps need nearly all.
   template <search_observer Observer, class Pacer>
   void search_in_steps(const T* query, std::size_t k, std::size_t ef, scratch_type& scratch,
                        Observer& observer, Pacer& pacer) const {

@@ -8,8 +8,7 @@
 #include <alidade/simd/vec.hpp>
 
 /// `maximum<V, Bytes>(p)`: the largest of the numbers in Bytes bytes at p, which is aligned to them; Bytes is 16, 32 or 64. None
-/// of them is NaN. Of 16 and 32 bytes shorter vectors take the place of V where there
-/// are some.
+/// of them is NaN. Where a vector V is as long as that or longer, a shorter one will do.
 namespace alidade {
 inline namespace ALIDADE_ABI_NAMESPACE {
 namespace simd {
@@ -55,12 +54,12 @@ T maximum_of_32_bytes(const T*) noexcept;
 
 template <real_vector V, std::size_t Bytes>
 ALIDADE_FORCE_INLINE typename V::value_type maximum(const typename V::value_type* p) noexcept {
-  if constexpr (has_half_vectors && Bytes == 16) {
+  constexpr std::size_t count = Bytes / sizeof(typename V::value_type);
+  if constexpr (has_half_vectors && V::lanes >= count && Bytes == 16) {
     return maximum_of_16_bytes(p);
-  } else if constexpr (has_half_vectors && Bytes == 32) {
+  } else if constexpr (has_half_vectors && V::lanes >= count && Bytes == 32) {
     return maximum_of_32_bytes(p);
   } else {
-    constexpr std::size_t count = Bytes / sizeof(typename V::value_type);
     static_assert(count % V::lanes == 0);
     V largest = V::load(p);
     for (std::size_t i = V::lanes; i < count; i += V::lanes) largest = max(largest, V::load(p + i));
