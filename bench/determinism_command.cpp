@@ -33,9 +33,9 @@ int run(const determinism_command& command) {
   const workload data = load_workload(command.source, false);
   std::vector<std::uint64_t> sums;
   for (const std::size_t count : threads) {
-    sums.push_back(with_index_type(data.type, data.distance, index_kind::hnsw, [&]<class T, class Index>() {
-      return build_and_sum<T, Index>(data, command.graph, count);
-    }));
+    sums.push_back(with_index_type(
+        data.type, data.distance, index_kind::hnsw, command.graph.codec,
+        [&]<class T, class Index>() { return build_and_sum<T, Index>(data, command.graph, count); }));
     std::printf("%s, %zu x %zu, %zu thread(s): graph checksum %016" PRIx64 "\n", data.name.c_str(),
                 data.size(), data.dimension(), count, sums.back());
     std::fflush(stdout);

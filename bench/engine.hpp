@@ -16,12 +16,20 @@ enum class index_kind { hnsw, flat };
 
 [[nodiscard]] const char* name_of(index_kind);
 
+/// What a graph is searched by.
+enum class codec_kind { none, pca4 };
+
+[[nodiscard]] const char* name_of(codec_kind);
+
 struct graph_options {
   std::size_t M = 16;
   std::size_t ef_construction = 200;
   double alpha = 1.1;
   bool fill = true;
   std::uint64_t seed = 42;
+  codec_kind codec = codec_kind::none;  ///< of our index
+  std::size_t code_bytes = 64;
+  std::size_t rerank = 0;  ///< 0: as the index has it
 };
 
 /// Everything that is needed to make an engine.
@@ -29,6 +37,7 @@ struct engine_request {
   const workload& data;
   index_kind index = index_kind::hnsw;
   graph_options graph;
+  std::string name = "alidade";
 };
 
 /// An index over the base of a workload, which outlives it. Keys are row numbers.
@@ -39,7 +48,8 @@ class engine {
   engine& operator=(const engine&) = delete;
   virtual ~engine() = default;
 
-  [[nodiscard]] virtual std::string library() const = 0;
+  [[nodiscard]] const std::string& library() const { return request_.name; }
+  [[nodiscard]] const graph_options& graph() const { return request_.graph; }
   /// Instruction set of the distance kernels.
   [[nodiscard]] virtual std::string arch() const = 0;
 
@@ -47,6 +57,8 @@ class engine {
   virtual void build(std::size_t threads, std::atomic<std::size_t>& added) = 0;
 
   virtual void set_ef(std::size_t ef) = 0;
+  /// Where widths begin.
+  [[nodiscard]] virtual std::size_t least_ef(std::size_t k) const { return k; }
   /// Writes the keys of the nearest rows of a query of the workload and returns how many; keys.size() are asked for.
   /// May be called from several threads at once.
   virtual std::size_t search(std::size_t query, std::span<std::uint64_t> keys) = 0;

@@ -15,7 +15,9 @@ class alidade_engine final : public engine {
  public:
   explicit alidade_engine(const engine_request& request) : engine(request) {}
 
-  [[nodiscard]] std::string library() const override { return "alidade"; }
+  [[nodiscard]] std::size_t least_ef(std::size_t k) const override {
+    return request().graph.codec == codec_kind::none ? k : 4;
+  }
   [[nodiscard]] std::string arch() const override { return alidade::arch_name(); }
 
   void build(std::size_t threads, std::atomic<std::size_t>& added) override {
@@ -31,10 +33,11 @@ class alidade_engine final : public engine {
   std::size_t search(std::size_t query, std::span<std::uint64_t> keys) override {
     const std::span<const T> vector = elements<T>::queries(request().data).row(query);
     if constexpr (is_graph<Index>) {
+      const alidade::search_options options{.k = keys.size(), .ef = ef_, .rerank = request().graph.rerank};
       thread_local std::vector<typename Index::neighbor_type> found;
       found.resize(keys.size());
       std::error_code failure;
-      const std::size_t count = index_->search(vector, {.k = keys.size(), .ef = ef_}, found, failure);
+      const std::size_t count = index_->search(vector, options, found, failure);
       if (failure) throw std::system_error(failure);
       return copy_keys(std::span(found).first(count), keys);
     } else {
@@ -57,10 +60,12 @@ class alidade_engine final : public engine {
 
 }  // namespace
 
+const char* name_of(codec_kind codec) { return codec == codec_kind::pca4 ? "pca4" : "none"; }
+
 const char* name_of(index_kind kind) { return kind == index_kind::flat ? "flat" : "hnsw"; }
 
 std::unique_ptr<engine> make_alidade(const engine_request& request) {
-  return with_index_type(request.data.type, request.data.distance, request.index,
+  return with_index_type(request.data.type, request.data.distance, request.index, request.graph.codec,
                          [&]<class T, class Index>() -> std::unique_ptr<engine> {
                            return std::make_unique<alidade_engine<T, Index>>(request);
                          });

@@ -33,8 +33,8 @@ struct elements<std::uint8_t> {
 template <class Index>
 struct metric_of;
 
-template <template <class, class> class Index, class T, class Metric>
-struct metric_of<Index<T, Metric>> {
+template <template <class, class, class...> class Index, class T, class Metric, class... Codec>
+struct metric_of<Index<T, Metric, Codec...>> {
   using type = Metric;
 };
 
@@ -44,13 +44,23 @@ inline constexpr bool is_graph = requires(const Index& index) {
 };
 
 template <class Index>
+inline constexpr bool is_coded = false;
+template <class T, class Metric>
+inline constexpr bool is_coded<alidade::hnsw_index<T, Metric, alidade::codecs::pca4>> = true;
+
+template <class Index>
 Index make_index(std::size_t dimension, const graph_options& graph) {
   if constexpr (is_graph<Index>) {
-    return Index(dimension, alidade::hnsw_options{.M = graph.M,
-                                                  .ef_construction = graph.ef_construction,
-                                                  .alpha = static_cast<float>(graph.alpha),
-                                                  .fill = graph.fill,
-                                                  .seed = graph.seed});
+    const alidade::hnsw_options options{.M = graph.M,
+                                        .ef_construction = graph.ef_construction,
+                                        .alpha = static_cast<float>(graph.alpha),
+                                        .fill = graph.fill,
+                                        .seed = graph.seed};
+    if constexpr (is_coded<Index>) {
+      return Index(dimension, options, {}, {.code_bytes = graph.code_bytes});
+    } else {
+      return Index(dimension, options);
+    }
   } else {
     return Index(dimension);
   }
@@ -71,10 +81,11 @@ void add_rows(Index& index, const matrix<T>& rows, std::size_t threads) {
 
 /// Calls body.operator()<T, Index>() with the types that were asked for.
 template <class Body>
-auto with_index_type(element type, metric distance, index_kind kind, Body body) {
+auto with_index_type(element type, metric distance, index_kind kind, codec_kind codec, Body body) {
   const auto with_metric = [&]<class T, class Metric>() {
-    return kind == index_kind::flat ? body.template operator()<T, alidade::flat_index<T, Metric>>()
-                                    : body.template operator()<T, alidade::hnsw_index<T, Metric>>();
+    if (kind == index_kind::flat) return body.template operator()<T, alidade::flat_index<T, Metric>>();
+    if (codec == codec_kind::none) return body.template operator()<T, alidade::hnsw_index<T, Metric>>();
+    return body.template operator()<T, alidade::hnsw_index<T, Metric, alidade::codecs::pca4>>();
   };
   if (type == element::u8) {
     if (distance == metric::l2)

@@ -41,6 +41,8 @@ const std::map<std::string, memory_level> levels{{"L1", memory_level::l1},
 const std::map<std::string, form> forms{{"pair", form::pair}, {"many", form::many}};
 const std::map<std::string, index_kind> indexes{{"hnsw", index_kind::hnsw}, {"flat", index_kind::flat}};
 
+const std::map<std::string, codec_kind> codecs{{"none", codec_kind::none}, {"pca4", codec_kind::pca4}};
+
 /// `Choice` is an enumeration or a vector of its values, which are then separated by commas.
 template <class Choice, class Enum>
 CLI::Option* add_choice(CLI::App& app, const std::string& name, Choice& value,
@@ -81,6 +83,8 @@ void add_graph(CLI::App& app, graph_options& graph) {
   app.add_option("--alpha", graph.alpha, "pruning factor of our graph")->capture_default_str();
   app.add_flag("--fill,!--no-fill", graph.fill, "fill the rows of our graph with pruned candidates");
   app.add_option("--seed", graph.seed, "seed of the levels")->capture_default_str();
+  add_choice(app, "--codec", graph.codec, codecs, "what our graph is searched by");
+  app.add_option("--code-bytes", graph.code_bytes, "bytes of a code: 64, 128 or 192")->capture_default_str();
 }
 
 void add_search(CLI::App& app, search_command& command) {
@@ -96,6 +100,8 @@ void add_search(CLI::App& app, search_command& command) {
   app.add_option("--ef", sweep.efs, "search widths to measure, instead of the automatic list")
       ->delimiter(',');
   app.add_option("--max-ef", sweep.max_ef, "end of the automatic list")->capture_default_str();
+  app.add_option("--rerank", command.graph.rerank, "candidates that a search by codes measures; 0: by itself")
+      ->capture_default_str();
   app.add_flag("--only-asked", sweep.only_targets, "time only the points around the asked recalls");
   app.add_option("--threads", sweep.threads, "searching threads")
       ->capture_default_str()
@@ -105,7 +111,9 @@ void add_search(CLI::App& app, search_command& command) {
       ->capture_default_str();
   app.add_option("--build-rounds", sweep.build_rounds, "rounds of building, interleaved")
       ->capture_default_str();
-  app.add_option("--peer", command.peers, "hnswlib, faiss")->delimiter(',');
+  app.add_option("--peer", command.peers,
+                 "hnswlib, faiss; with other links than ours as hnswlib:M:ef_construction")
+      ->delimiter(',');
   app.add_option("--json", command.json, "write JSON lines to this file");
 }
 

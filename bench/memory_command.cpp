@@ -39,9 +39,9 @@ int run(const memory_command& command) {
   std::printf("%-6s %14s %14s %10s %11s %14s %8s\n", "index", "reported", "counted", "apart", "bytes/row",
               "peak in build", "blocks");
   for (const index_kind kind : {index_kind::hnsw, index_kind::flat}) {
-    const memory_use use = with_index_type(data.type, data.distance, kind, [&]<class T, class Index>() {
-      return measure<T, Index>(data, command);
-    });
+    const memory_use use =
+        with_index_type(data.type, data.distance, kind, command.graph.codec,
+                        [&]<class T, class Index>() { return measure<T, Index>(data, command); });
     const auto counted = static_cast<double>(use.counted);
     std::printf("%-6s %14zu %14zu %8.2f %% %11.1f %14zu %8zu\n", name_of(kind), use.reported, use.counted,
                 100 * std::abs(static_cast<double>(use.reported) / counted - 1),

@@ -50,7 +50,6 @@ class faiss_engine final : public engine {
     }
   }
 
-  [[nodiscard]] std::string library() const override { return "faiss"; }
   [[nodiscard]] std::string arch() const override { return "as packaged"; }
 
   void build(std::size_t threads, std::atomic<std::size_t>& added) override {

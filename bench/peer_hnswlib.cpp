@@ -40,7 +40,6 @@ class hnswlib_engine final : public engine {
     }
   }
 
-  [[nodiscard]] std::string library() const override { return "hnswlib"; }
   [[nodiscard]] std::string arch() const override {
 #if defined(USE_AVX512)
     return "avx512";

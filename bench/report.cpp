@@ -80,18 +80,21 @@ comparison compare(const contestant& ours, const contestant& peer) {
   result.build_speed = spread_of(quotients(peer.build_seconds, ours.build_seconds));
   result.bytes = static_cast<double>(ours.index->bytes()) / static_cast<double>(peer.index->bytes());
   result.largest_shortfall = -std::numeric_limits<double>::infinity();
-  for (std::size_t i = 0; i < std::min(ours.points.size(), peer.points.size()); ++i) {
-    const double shortfall = peer.points[i].recall - ours.points[i].recall;
+  for (const point& own : ours.points) {
+    const auto same =
+        std::find_if(peer.points.begin(), peer.points.end(), [&](const point& p) { return p.ef == own.ef; });
+    if (same == peer.points.end()) continue;
+    const double shortfall = same->recall - own.recall;
     if (shortfall > result.largest_shortfall) {
       result.largest_shortfall = shortfall;
-      result.shortfall_ef = ours.points[i].ef;
+      result.shortfall_ef = own.ef;
     }
   }
   return result;
 }
 
 void print_points(const report& r) {
-  std::printf("%-8s %6s %8s %10s %21s %9s %9s %9s\n", "library", "ef", "recall", "QPS", "(min .. max)",
+  std::printf("%-14s %6s %8s %10s %21s %9s %9s %9s\n", "library", "ef", "recall", "QPS", "(min .. max)",
               "p50 us", "p95 us", "p99 us");
   for (const library_report& library : r.libraries) {
     for (const point& p : library.measured->points) {
@@ -102,7 +105,7 @@ void print_points(const report& r) {
         return spread_of(values);
       };
       const spread qps = of(&timing::qps);
-      std::printf("%-8s %6zu %8.4f %10.0f %9.0f .. %8.0f %9.1f %9.1f %9.1f\n", library.name.c_str(), p.ef,
+      std::printf("%-14s %6zu %8.4f %10.0f %9.0f .. %8.0f %9.1f %9.1f %9.1f\n", library.name.c_str(), p.ef,
                   p.recall, qps.median, qps.min, qps.max, of(&timing::p50_us).median,
                   of(&timing::p95_us).median, of(&timing::p99_us).median);
     }
@@ -110,7 +113,7 @@ void print_points(const report& r) {
 }
 
 void print_target(const library_report& library, const at_recall& t) {
-  std::printf("%-8s %8.3f  ", library.name.c_str(), t.target);
+  std::printf("%-14s %8.3f  ", library.name.c_str(), t.target);
   if (t.status == standing::not_reached) {
     std::printf("not reached: the best is %.4f\n", library.measured->points.back().recall);
     return;
@@ -179,20 +182,21 @@ report summarise(const search_command& command, const workload& data,
 void print(const report& r) {
   const sweep_options& sweep = r.command.sweep;
   std::printf(
-      "%s: %zu x %zu %s, %s, %zu queries, k %zu, M %zu, ef_construction %zu, alpha %.2f, %zu thread(s), %zu "
-      "rounds\n\n",
+      "%s: %zu x %zu %s, %s, %zu queries, k %zu, M %zu, ef_construction %zu, alpha %.2f, codec %s, %zu "
+      "thread(s), %zu rounds\n\n",
       r.dataset.c_str(), r.rows, r.dimension, name_of(r.command.source.type),
       name_of(r.command.source.distance), r.queries, sweep.k, r.command.graph.M,
-      r.command.graph.ef_construction, r.command.graph.alpha, sweep.threads, sweep.rounds);
+      r.command.graph.ef_construction, r.command.graph.alpha, name_of(r.command.graph.codec), sweep.threads,
+      sweep.rounds);
   print_points(r);
-  std::printf("\n%-8s %8s %12s %21s %9s %9s %9s  ratio of QPS, paired by round\n", "library", "recall", "QPS",
-              "(min .. max)", "p50 us", "p95 us", "p99 us");
+  std::printf("\n%-14s %8s %12s %21s %9s %9s %9s  ratio of QPS, paired by round\n", "library", "recall",
+              "QPS", "(min .. max)", "p50 us", "p95 us", "p99 us");
   for (std::size_t i = 0; i < sweep.targets.size(); ++i) {
     for (const library_report& library : r.libraries) print_target(library, library.targets[i]);
   }
-  std::printf("\n%-8s %12s %18s %13s  arch\n", "library", "build s", "(min .. max)", "bytes/vector");
+  std::printf("\n%-14s %12s %18s %13s  arch\n", "library", "build s", "(min .. max)", "bytes/vector");
   for (const library_report& library : r.libraries) {
-    std::printf("%-8s %12.2f %8.2f .. %6.2f %13.1f  %s\n", library.name.c_str(), library.build_s.median,
+    std::printf("%-14s %12.2f %8.2f .. %6.2f %13.1f  %s\n", library.name.c_str(), library.build_s.median,
                 library.build_s.min, library.build_s.max, library.bytes_per_vector, library.arch.c_str());
   }
   for (const comparison& c : r.comparisons) {

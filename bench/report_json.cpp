@@ -10,7 +10,7 @@ json row_of(const report& r, const library_report& library, const char* kind) {
   json row{{"kind", kind},
            {"library", library.name},
            {"index", name_of(command.index)},
-           {"codec", "none"},
+           {"codec", name_of(ours ? command.graph.codec : codec_kind::none)},
            {"dataset", r.dataset},
            {"n", r.rows},
            {"dim", r.dimension},
@@ -19,10 +19,15 @@ json row_of(const report& r, const library_report& library, const char* kind) {
            {"type", ours ? name_of(command.source.type) : "f32"},
            {"k", command.sweep.k}};
   if (command.index == index_kind::hnsw) {
-    row["M"] = command.graph.M;
-    row["ef_construction"] = command.graph.ef_construction;
+    const graph_options& graph = library.measured->index->graph();
+    row["M"] = graph.M;
+    row["ef_construction"] = graph.ef_construction;
     if (ours) row["alpha"] = command.graph.alpha;
     if (ours) row["fill"] = command.graph.fill;
+    if (ours && command.graph.codec != codec_kind::none) {
+      row["code_bytes"] = command.graph.code_bytes;
+      row["rerank"] = command.graph.rerank;
+    }
   }
   put(row, "build_s", library.build_s);
   row["build_threads"] = command.sweep.build_threads;

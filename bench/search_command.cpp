@@ -9,7 +9,17 @@
 namespace bench {
 namespace {
 
-std::unique_ptr<engine> make_peer(const std::string& name, const engine_request& request) {
+/// A peer by its name, behind which may stand M and ef_construction, after colons.
+std::unique_ptr<engine> make_peer(const std::string& spec, engine_request request) {
+  const std::string name = spec.substr(0, spec.find(':'));
+  if (name != spec) {
+    char end = 0;
+    if (std::sscanf(spec.c_str() + name.size(), ":%zu:%zu%c", &request.graph.M,
+                    &request.graph.ef_construction, &end) != 2) {
+      throw input_error("--peer " + spec + ": name, or name:M:ef_construction");
+    }
+  }
+  request.name = spec;
   if (name == "hnswlib") return make_hnswlib(request);
   if (name == "faiss") return make_faiss(request);
   throw input_error("--peer " + name + ": the peers are hnswlib and faiss");

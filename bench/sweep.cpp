@@ -115,12 +115,10 @@ void find_recalls(std::vector<contestant>& contestants, const workload& data, co
   }
   const double highest = *std::max_element(options.targets.begin(), options.targets.end());
   const double enough = std::max(0.995, highest);
-  bool all_reached = false;
-  for (std::size_t ef = options.k; !all_reached && ef <= options.max_ef; ef = next_ef(ef)) {
-    all_reached = true;
-    for (contestant& c : contestants) {
+  for (contestant& c : contestants) {
+    for (std::size_t ef = c.index->least_ef(options.k); ef <= options.max_ef; ef = next_ef(ef)) {
       add_point(c, ef);
-      all_reached = all_reached && c.points.back().recall >= enough;
+      if (c.points.back().recall >= enough) break;
     }
   }
 }

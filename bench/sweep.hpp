@@ -47,7 +47,7 @@ struct contestant {
 /// Builds every engine build_rounds times, in turn; the last build of each stays.
 void build_all(std::vector<contestant>&, const sweep_options&);
 
-/// Finds the recall of every contestant at every ef. The automatic list rises from k by about 1.15 until every contestant
+/// Finds the recall of every contestant at every ef. The automatic list rises from k (of codes: from 4) by about 1.15 until the contestant
 /// has reached 0.995 (or the highest asked recall), or max_ef.
 void find_recalls(std::vector<contestant>&, const workload&, const ground_truth&, index_kind,
                   const sweep_options&);

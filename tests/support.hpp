@@ -8,6 +8,7 @@
 #include <vector>
 
 #include <alidade/core/matrix_view.hpp>
+#include <alidade/simd/vec.hpp>
 
 /// Data that the tests make for themselves, the same on every platform: std::mt19937 is specified bit for bit, the
 /// standard distributions are not.
@@ -96,6 +97,15 @@ double recall(const Found& found, const Exact& exact, std::size_t queries) {
     for (const auto& n : found[q]) hits += static_cast<std::size_t>(!(exact[q].back().distance < n.distance));
   }
   return wanted == 0 ? 1.0 : static_cast<double>(hits) / static_cast<double>(wanted);
+}
+
+/// Whether vectors take subnormal numbers for zero, as those of 32-bit NEON do.
+inline bool flushes_subnormals() {
+  volatile float tiny = 0x1p-130f;
+  const float x[32] = {tiny}, y[32] = {1.0f};
+  float out[32] = {};
+  store(out, alidade::simd::f32::load(x) * alidade::simd::f32::load(y));
+  return out[0] == 0.0f;
 }
 
 }  // namespace test

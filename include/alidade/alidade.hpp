@@ -31,6 +31,7 @@
 #include <alidade/perf/null_monitor.hpp>
 #include <alidade/perf/report.hpp>
 #include <alidade/perf/scoped_timer.hpp>
+#include <alidade/quantize/codecs.hpp>
 #include <alidade/rl/policies.hpp>
 #include <alidade/rl/q_learner.hpp>
 #include <alidade/rl/q_table.hpp>

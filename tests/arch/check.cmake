@@ -1,10 +1,10 @@
 # cmake -DSOURCE=... -DCOMPILER=... "-DFLAGS=<list>" -DARCH=... -DUNSIGNED=... -DSIGNED=... -DSUM=... -DBITS=... -DF16=...
-#   -DBF16=... -DOUTPUT=... -P check.cmake: see CMakeLists.txt.
+#   -DBF16=... -DNIBBLES=... -DOUTPUT=... -P check.cmake: see CMakeLists.txt.
 
 cmake_minimum_required(VERSION 3.25)
 
 set(definitions "")
-foreach(kernel ARCH UNSIGNED SIGNED SUM BITS F16 BF16)
+foreach(kernel ARCH UNSIGNED SIGNED SUM BITS F16 BF16 NIBBLES)
   list(APPEND definitions "-DEXPECT_${kernel}=\"${${kernel}}\"")
 endforeach()
 execute_process(COMMAND "${COMPILER}" ${FLAGS} ${definitions} -O2 -DNDEBUG -S "${SOURCE}" -o "${OUTPUT}"
@@ -15,8 +15,8 @@ endif()
 
 # Kernels are named by their instruction, or by the architecture where they need none of their own.
 file(READ "${OUTPUT}" assembly)
-set(named "${UNSIGNED}" "${SIGNED}" "${SUM}" "${BITS}" "${F16}" "${BF16}")
-foreach(kernel UNSIGNED SIGNED SUM BITS F16 BF16)
+set(named "${UNSIGNED}" "${SIGNED}" "${SUM}" "${BITS}" "${F16}" "${BF16}" "${NIBBLES}")
+foreach(kernel UNSIGNED SIGNED SUM BITS F16 BF16 NIBBLES)
   if("${${kernel}}" STREQUAL "${ARCH}")
     continue()
   endif()
@@ -27,7 +27,7 @@ foreach(kernel UNSIGNED SIGNED SUM BITS F16 BF16)
 endforeach()
 
 # And what is not named is not there: a kernel must not be chosen that its name conceals.
-foreach(instruction vpdpbusd vpopcntq vdpbf16ps vcvtph2ps udot sdot)
+foreach(instruction vpdpbusd pmaddubsw vpmaddubsw vpopcntq vdpbf16ps vcvtph2ps udot sdot)
   if(instruction IN_LIST named)
     continue()
   endif()

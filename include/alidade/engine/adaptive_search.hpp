@@ -14,6 +14,7 @@
 #include <alidade/config/namespace.hpp>
 #include <alidade/core/bits.hpp>
 #include <alidade/core/errors.hpp>
+#include <alidade/core/random.hpp>
 #include <alidade/engine/detail/rule_choice.hpp>
 #include <alidade/engine/detail/stop_features.hpp>
 #include <alidade/engine/detail/stop_learner.hpp>
@@ -102,13 +103,14 @@ class adaptive_search {
   /// once is_tuned.
   std::size_t search(std::span<const value_type> query, std::span<neighbor_type> out, std::error_code& ec,
                      double memory_pressure = 0) {
-    const bool study = is_time_to_study(memory_pressure);
+    const bool due = is_due_for_study(), study = due && memory_pressure < options_.quiet_pressure;
     const std::size_t found = detail::unless_exhausted(ec, std::size_t{0}, [&] {
       return study ? search_and_study(query, out, ec) : search_by_rule(query, out, ec);
     });
-    if (!ec && ++numbers_.searches == options_.warm_up) {
-      numbers_.warm_up_distances = numbers_.distances;
-      numbers_.warm_up_studied = numbers_.study_distances;
+    if (!ec) {
+      ++numbers_.searches;
+      if (due && !study) learner_.miss();
+      if (numbers_.searches == options_.warm_up && is_tuned()) choose();
     }
     return found;
   }
@@ -176,7 +178,6 @@ class adaptive_search {
     std::uint64_t has_choice = 0,
                   next_choice = studies_before_choice;  ///< made once, and again after so many studies
     double distances = 0, study_distances = 0, exact_distances = 0;
-    double warm_up_distances = 0, warm_up_studied = 0;  ///< what the first two were at its end
     double timed_ns = 0, timed_distances = 0;
     double deep_hits = 0;  ///< recall of the exact checks, added up
     double turn = 0;       ///< when the second rule is to be used
@@ -189,7 +190,7 @@ class adaptive_search {
     std::uint64_t target_kind;
     double target;
   };
-  static_assert(sizeof(saved_state) == 20 * 8 && std::is_trivially_copyable_v<saved_state>);
+  static_assert(sizeof(saved_state) == 18 * 8 && std::is_trivially_copyable_v<saved_state>);
   static constexpr detail::file_kind file_kind{detail::name_of("ADPT"), 1, detail::element_code<float>()};
   static constexpr std::uint64_t studies_before_choice = 256;
 
@@ -225,12 +226,6 @@ class adaptive_search {
     }
     *this = std::move(restored);
     // The options of now may be others.
-    if (numbers_.searches < options_.warm_up) {
-      numbers_.warm_up_distances = numbers_.warm_up_studied = 0;
-    } else if (numbers_.warm_up_distances == 0) {
-      numbers_.warm_up_distances = numbers_.distances;
-      numbers_.warm_up_studied = numbers_.study_distances;
-    }
     if (is_tuned() && (state.target_kind != target_kind() || state.target != options_.target.value()))
       choose();
     return true;
@@ -240,8 +235,8 @@ class adaptive_search {
     const auto go_on = file.get<std::uint8_t>(detail::name_of("GOON"), go_on_.size());
     if (go_on.empty() || !learner_.restore(file)) return false;
     const numbers& n = state.counted;
-    for (const double x : {n.distances, n.study_distances, n.exact_distances, n.warm_up_distances,
-                           n.warm_up_studied, n.timed_ns, n.timed_distances, n.deep_hits}) {
+    for (const double x :
+         {n.distances, n.study_distances, n.exact_distances, n.timed_ns, n.timed_distances, n.deep_hits}) {
       if (!detail::is_finite(x) || x < 0) return false;
     }
     if (!in_unit(n.turn) || !in_unit(state.second_share) || state.first_rule >= learner_.records().size() ||
@@ -289,13 +284,15 @@ class adaptive_search {
            mix_.second_share * value(learner_.records()[mix_.second]);
   }
 
-  bool is_time_to_study(double memory_pressure) const noexcept {
-    if (!(memory_pressure < options_.quiet_pressure) || index_->size() <= options_.k) return false;
-    const bool is_warm = numbers_.searches >= options_.warm_up;
-    const double share = is_warm ? options_.study_share : options_.warm_up_share;
-    const double before = is_warm ? numbers_.warm_up_distances : 0,
-                 studied = is_warm ? numbers_.warm_up_studied : 0;
-    return numbers_.study_distances - studied < share * (numbers_.distances - before);
+  double share_to_study() const noexcept {
+    return numbers_.searches < options_.warm_up ? options_.warm_up_share : options_.study_share;
+  }
+
+  /// Drawn for each search alone. By what studies cost instead, the cheap ones, of easy queries, would be more of them than of
+  /// searches.
+  bool is_due_for_study() const noexcept {
+    splitmix64 draw(numbers_.searches);
+    return detail::uniform_unit(draw) < share_to_study() && index_->size() > options_.k;
   }
 
   /// Goes on where the table of the rule in use says so.
@@ -407,6 +404,12 @@ class adaptive_search {
                                       : numbers_.deep_hits / (checks + 1 / static_cast<double>(options_.k));
   }
 
+  /// In distances, for each search, after the warm-up.
+  double cost_of_studies() const noexcept {
+    const auto studies = static_cast<double>(learner_.studies());
+    return studies > 0 ? options_.study_share * numbers_.study_distances / studies : 0;
+  }
+
   /// At first as many as the options say, or as it takes to show that recall.
   bool is_time_for_exact_check() const noexcept {
     double first = static_cast<double>(options_.first_exact_checks);
@@ -442,8 +445,7 @@ class adaptive_search {
     } else {
       const double per_distance =
           numbers_.timed_distances > 0 ? numbers_.timed_ns / numbers_.timed_distances : 1;
-      mix_ = detail::best_within_cost(rules,
-                                      (1 - options_.study_share) * options_.target.value() / per_distance);
+      mix_ = detail::best_within_cost(rules, options_.target.value() / per_distance - cost_of_studies());
     }
     const std::uint32_t chosen[2] = {mix_.first, mix_.second};
     std::uint8_t* out = go_on_.data();
@@ -460,7 +462,7 @@ class adaptive_search {
     numbers_.next_choice = learner_.studies() + std::max<std::uint64_t>(learner_.studies() / 16, 32);
   }
 
-  static constexpr std::uint64_t studies_to_a_deep_one = 8;
+  static constexpr std::uint64_t studies_to_a_deep_one = 4;
 
   const Index* index_;
   adaptive_search_options options_;

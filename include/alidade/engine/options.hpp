@@ -37,16 +37,16 @@ struct adaptive_search_options {
   /// The width of searches until enough is known, and of all that the bounds are too tight for; k .. max_ef.
   std::size_t default_ef = 64;
 
-  /// Searches are studied now and then: such a one goes on until nothing better seems to come. Of the distance computations of the
-  /// first `warm_up` searches at most `warm_up_share` are for that, later `study_share`; 0..1.
+  /// Searches are studied now and then: such a one goes on until nothing better seems to come, which takes some five times as long.
+  /// Of the first `warm_up` searches this share is studied, of later ones `study_share`; 0..1, drawn for each by its number.
   std::size_t warm_up = 20'000;
-  double warm_up_share = 0.5;
-  double study_share = 0.02;
+  double warm_up_share = 0.2;
+  double study_share = 0.0025;
 
   /// Of studied searches a few are compared with the true neighbours, for which every vector is measured: the first
   /// `first_exact_checks`, or as many as show the recall that is wanted, spread over the warm-up, then with at most this share
   /// of all distance computations, 0..1.
-  std::size_t first_exact_checks = 16;
+  std::size_t first_exact_checks = 32;
   double exact_share = 0.002;
 
   /// From this memory pressure on (0..1, see memory_monitor) nothing is studied.

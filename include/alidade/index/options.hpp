@@ -47,8 +47,11 @@ struct add_options {
 
 struct search_options {
   std::size_t k = 10;       ///< how many neighbours to find; at least 1
-  std::size_t ef = 64;      ///< width of the search; below k it counts as k
+  std::size_t ef = 64;      ///< width of the search; below k it counts as k, but not of a search by codes
   std::size_t threads = 1;  ///< for a batch of queries; 0: all cores
+
+  /// Of a search by codes, how many of the nearest candidates are measured by their vectors; below k it counts as k. 0: k more than the larger of ef and k.
+  std::size_t rerank = 0;
 };
 
 struct flat_search_options {

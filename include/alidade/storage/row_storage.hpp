@@ -71,6 +71,8 @@ class row_storage {
     }
   }
 
+  memory_resource* resource() const noexcept { return extents_.get_allocator().resource(); }
+
   std::size_t memory_bytes() const noexcept {
     std::size_t total = granules_.capacity() * sizeof(T*) + extents_.capacity() * sizeof(aligned_bytes);
     for (const auto& extent : extents_) total += extent.size();

@@ -307,6 +307,38 @@ TEST_CASE("searches that all look alike are learnt from too") {
   CHECK(mix.second_share == (mix.first == mix.second ? 0 : 1));
 }
 
+TEST_CASE("for studies that were missed count as many before them once more") {
+  stop_learner learner(learner_widths, nullptr);
+  const auto study = [&](double recall) {
+    std::vector<studied_step> s;
+    for (std::size_t i = 0; i < learner_steps; ++i) s.push_back({{0.5, 0.5}, recall, 100 * (1 + recall)});
+    learner.add(s);
+  };
+  const auto miss = [&](int times) {
+    for (int i = 0; i < times; ++i) learner.miss();
+  };
+  const auto fixed = [&] { return learner.judge()[stop_learner::prices + 2]; };
+  for (int i = 0; i < 128; ++i) study(0);
+  miss(10);  // none is kept yet that could count for these
+  for (int i = 0; i < 8; ++i) study(0.5);
+  for (int i = 0; i < 8; ++i) study(1);
+  CHECK(fixed().recall == 0.75);
+  CHECK(fixed().error == doctest::Approx(0.25 / 4));
+  miss(8);
+  CHECK(fixed().recall == doctest::Approx((8 * 0.5 + 16) / 24));
+  CHECK(fixed().cost == doctest::Approx((8 * 150 + 16 * 200) / 24.0));
+  // sqrt(sum of w^2 (x - mean)^2) / sum of w
+  CHECK(fixed().error == doctest::Approx(std::sqrt(8 * (1.0 / 9) + 8 * 4 * (1.0 / 36)) / 24));
+  miss(100);  // more than are kept: all count once more
+  study(1);
+  CHECK(fixed().recall == doctest::Approx((16 * 0.5 + 25) / 41));
+  // Where the newest have taken the oldest ones' places, those before are still the last ones.
+  for (int i = 0; i < 4096 - 17; ++i) study(0.5);
+  for (int i = 0; i < 2; ++i) study(0.25);
+  miss(4);
+  CHECK(fixed().recall == doctest::Approx((0.5 * (12 + 4079 + 2) + 25 + 0.25 * 4) / 4122));
+}
+
 TEST_CASE("only the newest 4,096 studies count for the judgement") {
   stop_learner learner(learner_widths, nullptr);
   const auto study = [&](double recall, double cost) {

@@ -35,15 +35,6 @@ double ulp(double x) {
   return std::ldexp(1.0, exponent - 23);
 }
 
-/// 32-bit NEON takes subnormal numbers for zero.
-bool flushes() {
-  volatile float tiny = 0x1p-130f;
-  const float x[32] = {tiny}, y[32] = {1.0f};
-  float out[32] = {};
-  store(out, simd::f32::load(x) * simd::f32::load(y));
-  return out[0] == 0.0f;
-}
-
 struct worst {
   double error = 0;
   float at = 0;
@@ -86,11 +77,11 @@ void check_errors(Exact exact, double bound) {
   const char* const wish = std::getenv("ALIDADE_TEST_EXHAUSTIVE");
   const bool all = wish != nullptr && std::strcmp(wish, "1") == 0;
   const std::uint32_t step = all ? 1 : 4099;
-  if (flushes()) bound += 2;  // its division is approximate too
-  const worst native = worst_error<simd::f32, Operation>(exact, 0, step, flushes());
+  if (test::flushes_subnormals()) bound += 2;  // its division is approximate too
+  const worst native = worst_error<simd::f32, Operation>(exact, 0, step, test::flushes_subnormals());
   INFO("at " << native.at);
   CHECK(native.error <= bound);
-  const worst scalar = worst_error<simd::f32_scalar, Operation>(exact, 0, step, flushes());
+  const worst scalar = worst_error<simd::f32_scalar, Operation>(exact, 0, step, test::flushes_subnormals());
   INFO("one lane: at " << scalar.at);
   CHECK(scalar.error <= bound);
   if (all)
@@ -167,7 +158,8 @@ TEST_CASE("softmax is within its bound at every length and misalignment, in plac
         for (std::size_t i = 0; i < n; ++i) {
           const double distance = high - static_cast<double>(values[i]);
           const double wanted = std::exp(-distance) / sum;
-          const double bound = (26 + distance) * 0x1p-24 * wanted + (flushes() ? 0x1.1p-126 : 0x1p-149);
+          const double bound =
+              (26 + distance) * 0x1p-24 * wanted + (test::flushes_subnormals() ? 0x1.1p-126 : 0x1p-149);
           REQUIRE(std::abs(static_cast<double>(out.span()[i]) - wanted) <= bound);
           REQUIRE(x.span()[i] == out.span()[i]);
           total += static_cast<double>(out.span()[i]);

@@ -17,8 +17,8 @@ struct rule_record {
   double cost = 0;   ///< distance computations
   double error = 0;  ///< standard error of the recall
 
-  /// What the recall of a rule is at least, 97 times of 100; a little less often of one that is chosen for it.
-  double sure_recall() const noexcept { return recall - 2 * error; }
+  /// What the recall of a rule is at least, 84 times of 100; a little less often of one that is chosen for it.
+  double sure_recall() const noexcept { return recall - error; }
 };
 
 /// Two rules in turns: `second` for that share of searches.

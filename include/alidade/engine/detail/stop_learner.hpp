@@ -45,9 +45,11 @@ class stop_learner {
         records_(prices + widths.size(), rule_record{}, memory),
         kept_(memory),
         deep_(memory),
+        weights_(memory),
         samples_(memory) {
     samples_.reserve(calibration_studies * steps());
     deep_.reserve(most_kept);
+    weights_.reserve(most_kept);
     kept_.reserve(most_kept * steps());  // now, so that no search must wait for it later
   }
 
@@ -81,36 +83,50 @@ class stop_learner {
       return;
     }
     const std::size_t place = static_cast<std::size_t>(studies_ - calibration_studies) % most_kept;
+    stand_in_for_missed();
     keep(study, place, is_deep);
     const std::span<const kept_step> kept(kept_.data() + place * steps(), steps());
-    halves_[place % 2].learn(kept, unit_cost_);
+    halves_[half_of(place)].learn(kept, unit_cost_);
     ++studies_;
   }
+
+  /// Of a search that should have been studied, and was not. As many studies as were missed in a row, those before them, or all there
+  /// are, count once more for them.
+  void miss() noexcept { ++missed_; }
 
   /// Judges all rules by the studies that are kept. What most of them miss, because they end when nothing better seems to come, is
   /// taken from the deep ones: the mean over all, and the mean difference of these (a control variate). Takes about 30 ns a study
   /// and rule.
   std::span<const rule_record> judge() noexcept {
     std::fill(records_.begin(), records_.end(), rule_record{});
+    stand_in_for_missed();
     const std::size_t count = kept_.size() / steps();
-    const auto deep = static_cast<double>(std::count(deep_.begin(), deep_.end(), std::uint8_t{1}));
-    const double n = std::max(static_cast<double>(count), 1.0), deep_n = std::max(deep, 1.0);
+    double all = 0, all_deep = 0;
+    for (std::size_t place = 0; place < count; ++place) {
+      const auto weight = static_cast<double>(weights_[place]);
+      all += weight;
+      all_deep += deep_[place] != 0 ? weight : 0;
+    }
+    const double n = std::max(all, 1.0), deep_n = std::max(all_deep, 1.0);
     for (std::size_t rule = 0; rule < records_.size(); ++rule) {
-      double sum = 0, squares = 0, cost = 0, more = 0, more_squares = 0;
+      double sum = 0, cost = 0, more = 0;
+      weighted_squares of_recall, of_difference;
       for (std::size_t place = 0; place < count; ++place) {
         const kept_step* const study = kept_.data() + place * steps();
-        const kept_step& ending = study[end_of(halves_[1 - place % 2], rule, study)];
+        const kept_step& ending = study[end_of(halves_[1 - half_of(place)], rule, study)];
+        const auto weight = static_cast<double>(weights_[place]);
         const auto recall = static_cast<double>(ending.recall);
         const double difference = static_cast<double>(ending.deep_recall) - recall;
-        sum += recall;
-        squares += unfused(recall * recall);
-        cost += static_cast<double>(ending.cost);
-        more += difference;  // 0 but of deep ones
-        more_squares += unfused(difference * difference);
+        sum += unfused(weight * recall);
+        cost += unfused(weight * static_cast<double>(ending.cost));
+        of_recall.add(weight, recall);
+        if (deep_[place] == 0) continue;
+        more += unfused(weight * difference);
+        of_difference.add(weight, difference);
       }
       const double mean = sum / n, correction = more / deep_n;
       const double variance =
-          (squares / n - mean * mean) / n + (more_squares / deep_n - correction * correction) / deep_n;
+          of_recall.about(mean) / (n * n) + of_difference.about(correction) / (deep_n * deep_n);
       records_[rule] = {std::clamp(mean + correction, 0.0, 1.0), cost / n,
                         std::sqrt(std::max(variance, 0.0))};
     }
@@ -121,13 +137,13 @@ class stop_learner {
     return sizeof(*this) + widths_.capacity() * sizeof(std::uint32_t) +
            states_.cuts().capacity() * sizeof(stop_states::step_cuts) + halves_[0].memory_bytes() +
            halves_[1].memory_bytes() + records_.capacity() * sizeof(rule_record) +
-           kept_.capacity() * sizeof(kept_step) + deep_.capacity() +
+           kept_.capacity() * sizeof(kept_step) + deep_.capacity() + weights_.capacity() * sizeof(float) +
            samples_.capacity() * sizeof(studied_step);
   }
 
   /// Adds what was learnt to a file. It must stay as it is until that is written.
   void save(section_writer& file) const {
-    file.add_value(name_of("LEAR"), saved_numbers{studies_, unit_cost_});
+    file.add_value(name_of("LEAR"), saved_numbers{studies_, missed_, unit_cost_});
     file.add(name_of("WIDT"), std::span<const std::uint32_t>(widths_));
     file.add(name_of("CUTS"), std::span<const stop_states::step_cuts>(states_.cuts()));
     save(file, halves_[0], name_of("QEVE"), name_of("VEVE"));
@@ -135,6 +151,7 @@ class stop_learner {
     file.add(name_of("RULE"), std::span<const rule_record>(records_));
     file.add(name_of("KEPT"), std::span<const kept_step>(kept_));
     file.add(name_of("DEEP"), std::span<const std::uint8_t>(deep_));
+    file.add(name_of("WEIG"), std::span<const float>(weights_));
     file.add(name_of("SAMP"), std::span<const studied_step>(samples_));
   }
 
@@ -144,6 +161,7 @@ class stop_learner {
     if (!file.get(name_of("LEAR"), numbers) || !is_finite(numbers.unit_cost) || numbers.unit_cost < 1)
       return false;
     studies_ = numbers.studies;
+    missed_ = numbers.missed;
     unit_cost_ = numbers.unit_cost;
     const std::uint64_t n = steps(), kept = std::min<std::uint64_t>(
                                          studies_ - std::min(studies_, calibration_studies), most_kept);
@@ -156,12 +174,13 @@ class stop_learner {
            assign(records_, file.get<rule_record>(name_of("RULE"), prices + n), prices + n) &&
            assign(kept_, file.get<kept_step>(name_of("KEPT"), kept * n), kept * n) &&
            assign(deep_, file.get<std::uint8_t>(name_of("DEEP"), kept), kept) &&
+           assign(weights_, file.get<float>(name_of("WEIG"), kept), kept) &&
            assign(samples_, file.get<studied_step>(name_of("SAMP"), samples), samples) && are_possible();
   }
 
  private:
   struct saved_numbers {
-    std::uint64_t studies;
+    std::uint64_t studies, missed;
     double unit_cost;
   };
 
@@ -187,6 +206,9 @@ class stop_learner {
     for (const rule_record& r : records_) {
       if (!in_unit(r.recall) || !in_unit(r.error) || !(r.cost >= 0) || !is_finite(r.cost)) return false;
     }
+    for (const float weight : weights_) {
+      if (!is_finite(weight) || weight < 1) return false;
+    }
     for (const studied_step& s : samples_) {
       if (!is_finite(s.features.stale) || !is_finite(s.features.contrast) || !(s.cost >= 0) ||
           !is_finite(s.cost))
@@ -203,6 +225,24 @@ class stop_learner {
     }
     return true;
   }
+
+  /// Which set of values learns from the study that is kept there: every other one, and every other of the deep ones, which are
+  /// every fourth.
+  static constexpr std::size_t half_of(std::size_t place) noexcept { return (place ^ (place >> 2)) & 1; }
+
+  /// Adds up w^2 (x - mean)^2, with a mean that is known later.
+  struct weighted_squares {
+    double weights = 0, products = 0, squares = 0;
+    void add(double weight, double x) noexcept {
+      const double w = unfused(weight * weight), wx = unfused(w * x);
+      weights += w;
+      products += wx;
+      squares += unfused(wx * x);
+    }
+    double about(double mean) const noexcept {
+      return squares - 2 * unfused(mean * products) + unfused(unfused(mean * mean) * weights);
+    }
+  };
 
   static constexpr std::uint64_t calibration_studies = 128;
   static constexpr std::size_t most_kept = 4096;
@@ -235,9 +275,19 @@ class stop_learner {
     samples_ = resource_vector<studied_step>(samples_.get_allocator());
   }
 
+  void stand_in_for_missed() noexcept {
+    const std::size_t count = weights_.size();
+    const auto missed = static_cast<std::size_t>(std::min<std::uint64_t>(missed_, count));
+    for (std::size_t i = 1; i <= missed; ++i)
+      ++weights_[static_cast<std::size_t>(studies_ - calibration_studies - i) % most_kept];
+    missed_ = 0;
+  }
+
   void keep(std::span<const studied_step> study, std::size_t place, bool is_deep) {
     if (deep_.size() <= place) deep_.resize(place + 1);
     deep_[place] = is_deep ? 1 : 0;
+    if (weights_.size() <= place) weights_.resize(place + 1);
+    weights_[place] = 1;
     if (kept_.size() < (place + 1) * steps()) kept_.resize((place + 1) * steps());
     kept_step* const out = kept_.data() + place * steps();
     for (std::size_t i = 0; i < steps(); ++i) {
@@ -262,7 +312,9 @@ class stop_learner {
   resource_vector<rule_record> records_;
   resource_vector<kept_step> kept_;     ///< of the last studies, steps() each
   resource_vector<std::uint8_t> deep_;  ///< which of them are deep
+  resource_vector<float> weights_;      ///< for how many each stands
   std::uint64_t studies_ = 0;
+  std::uint64_t missed_ = 0;               ///< since the last one
   double unit_cost_ = 1;                   ///< of a first step
   resource_vector<studied_step> samples_;  ///< of the first studies, steps() each
 };

@@ -72,6 +72,7 @@ class candidate_pool {
   }
 
   std::size_t size() const noexcept { return size_; }
+  std::size_t capacity() const noexcept { return capacity_; }
   std::uint32_t slot(std::size_t i) const noexcept { return static_cast<std::uint32_t>(entries()[i]) >> 1; }
   D distance(std::size_t i) const noexcept {
     return from_ordered<D>(static_cast<std::int32_t>(entries()[i] >> 32));

@@ -32,7 +32,7 @@ template <class T, class Metric>
 class graph_builder {
  public:
   using D = distance_type<Metric, T>;
-  using search_type = graph_search<T, Metric>;
+  using search_type = graph_search<vector_view<T, Metric>>;
   using scratch_type = typename search_type::scratch_type;
   using selector_type = neighbor_selector<T, Metric>;
   using candidate_type = typename selector_type::candidate_type;

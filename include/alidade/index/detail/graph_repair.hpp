@@ -8,6 +8,7 @@
 #include <alidade/index/detail/graph_search.hpp>
 #include <alidade/index/detail/hnsw_graph.hpp>
 #include <alidade/index/detail/link_journal.hpp>
+#include <alidade/index/detail/vector_set.hpp>
 #include <alidade/index/observer.hpp>
 #include <alidade/index/options.hpp>
 #include <alidade/memory/memory_resource.hpp>
@@ -22,7 +23,7 @@ namespace detail {
 template <class T, class Metric>
 class graph_repair {
  public:
-  using search_type = graph_search<T, Metric>;
+  using search_type = graph_search<vector_view<T, Metric>>;
   using scratch_type = typename search_type::scratch_type;
 
   graph_repair(const vector_view<T, Metric>& vectors, hnsw_graph& graph, link_journal& journal,

@@ -9,7 +9,6 @@
 #include <alidade/config/namespace.hpp>
 #include <alidade/index/detail/hnsw_graph.hpp>
 #include <alidade/index/detail/search_scratch.hpp>
-#include <alidade/index/detail/vector_set.hpp>
 #include <alidade/index/observer.hpp>
 #include <alidade/index/search_progress.hpp>
 #include <alidade/simd/prefetch.hpp>
@@ -18,21 +17,27 @@ namespace alidade {
 inline namespace ALIDADE_ABI_NAMESPACE {
 namespace detail {
 
-/// The searches of arXiv 1603.09320 over a graph and its vectors; holds references only.
-template <class T, class Metric>
+/// The searches of arXiv 1603.09320 over a graph and a view of what its nodes stand for, vectors or codes:
+///
+/// - `View::element`, `row(slot)`, `row_bytes()`: what is read of a node;
+/// - `View::query_type`, `View::D`, `distances(query, rows, count, out)`: how far so many rows are.
+///
+/// Holds references only.
+template <class View>
 class graph_search {
  public:
-  using D = distance_type<Metric, T>;
-  using scratch_type = search_scratch<T, D>;
+  using D = typename View::D;
+  using query_type = typename View::query_type;
+  using scratch_type = search_scratch<typename View::element, D>;
 
-  graph_search(const vector_view<T, Metric>& vectors, const hnsw_graph& graph)
-      : vectors_(vectors), graph_(graph) {}
+  graph_search(const View& rows, const hnsw_graph& graph) : rows_(rows), graph_(graph) {}
 
   /// The first loop of algorithm 5 (K-NN-SEARCH): from the entry point down to `level`, greedily. The graph is not empty.
   template <search_observer Observer>
-  std::uint32_t descend(const T* query, std::size_t level, scratch_type& scratch, Observer& observer) const {
+  std::uint32_t descend(const query_type& query, std::size_t level, scratch_type& scratch,
+                        Observer& observer) const {
     std::uint32_t nearest = graph_.entry_point();
-    D nearest_distance = vectors_.distance(query, nearest);
+    D nearest_distance = rows_.distance(query, nearest);
     observer.on_distances(1);
     for (std::size_t l = graph_.max_level(); l > level; --l) {
       for (std::uint32_t from = hnsw_graph::npos; from != nearest;) {
@@ -56,19 +61,19 @@ class graph_search {
   /// Puts the first nodes into an empty pool of the given width: the one that a descent has found and the entry point,
   /// from which the graph is kept connected.
   template <search_observer Observer>
-  void start(const T* query, std::uint32_t slot, std::size_t ef, scratch_type& scratch,
+  void start(const query_type& query, std::uint32_t slot, std::size_t ef, scratch_type& scratch,
              Observer& observer) const {
     start(query, slot, ef, ef, scratch, observer);
   }
   /// The pool may be widened later, up to `most`.
   template <search_observer Observer>
-  void start(const T* query, std::uint32_t slot, std::size_t ef, std::size_t most, scratch_type& scratch,
-             Observer& observer) const {
+  void start(const query_type& query, std::uint32_t slot, std::size_t ef, std::size_t most,
+             scratch_type& scratch, Observer& observer) const {
     scratch.visited.clear();  // a search that an exception ended has left its marks
     scratch.pool.reset(ef, most);
     for (const std::uint32_t first : {slot, graph_.entry_point()}) {
       if (!scratch.visited.insert(first)) continue;
-      scratch.pool.insert(vectors_.distance(query, first), first);
+      scratch.pool.insert(rows_.distance(query, first), first);
       observer.on_distances(1);
     }
   }
@@ -76,10 +81,21 @@ class graph_search {
   /// Algorithm 2 (SEARCH-LAYER): expands the nearest unexpanded entry of the pool until none is left. The pool then holds
   /// the ef nearest that were found, sorted; the visited nodes are forgotten.
   template <search_observer Observer>
-  void search_layer(const T* query, std::size_t level, scratch_type& scratch, Observer& observer) const {
+  void search_layer(const query_type& query, std::size_t level, scratch_type& scratch,
+                    Observer& observer) const {
+    search_layer(query, level, scratch.pool.capacity(), 0, scratch, observer);
+  }
+  /// The same, but only entries that are among the `width` nearest are expanded, the others kept as they come; as long as there are fewer
+  /// than `least`, all are.
+  template <search_observer Observer>
+  void search_layer(const query_type& query, std::size_t level, std::size_t width, std::size_t least,
+                    scratch_type& scratch, Observer& observer) const {
     std::uint32_t node = 0;
     std::size_t count = 0;
-    while (scratch.pool.pop_unexpanded(node)) expand(query, level, node, scratch, observer, count);
+    while (scratch.pool.next_unexpanded() < width || scratch.pool.size() < least) {
+      if (!scratch.pool.pop_unexpanded(node)) break;
+      expand(query, level, node, scratch, observer, count);
+    }
     scratch.visited.clear();
   }
 
@@ -87,7 +103,7 @@ class graph_search {
   /// are to be next; it ends where that is no more than they were, and where nothing is left. The pool holds twice the
   /// width or more, so that what a step of up to that needs is there, and of what several steps need nearly all.
   template <search_observer Observer, class Pacer>
-  void search_in_steps(const T* query, std::size_t k, std::size_t ef, scratch_type& scratch,
+  void search_in_steps(const query_type& query, std::size_t k, std::size_t ef, scratch_type& scratch,
                        Observer& observer, Pacer& pacer) const {
     search_progress<D> progress(scratch.pool);
     const auto capacity = [&](std::size_t w) noexcept {
@@ -120,7 +136,7 @@ class graph_search {
   /// Measures a node's unvisited neighbours, `count`, and offers them to the pool; returns the first place that one of them took,
   /// or the pool's capacity.
   template <search_observer Observer>
-  ALIDADE_FORCE_INLINE std::size_t expand(const T* query, std::size_t level, std::uint32_t node,
+  ALIDADE_FORCE_INLINE std::size_t expand(const query_type& query, std::size_t level, std::uint32_t node,
                                           scratch_type& scratch, Observer& observer,
                                           std::size_t& count) const {
     const std::size_t capacity = graph_.capacity(level);
@@ -133,21 +149,21 @@ class graph_search {
 
   /// scratch.distances[i] = distance to scratch.slots[i], for i < count.
   template <search_observer Observer>
-  void measure(const T* query, std::size_t count, scratch_type& scratch, Observer& observer) const {
-    const std::size_t bytes = vectors_.stride() * sizeof(T);
+  void measure(const query_type& query, std::size_t count, scratch_type& scratch, Observer& observer) const {
+    const std::size_t bytes = rows_.row_bytes();
     // All rows are asked for in one burst before the first is read, so that their misses overlap.
     for (std::size_t i = 0; i < count; ++i) {
-      scratch.rows[i] = vectors_.row(scratch.slots[i]);
+      scratch.rows[i] = rows_.row(scratch.slots[i]);
       simd::prefetch(scratch.rows[i], bytes);
     }
-    vectors_.distances(query, scratch.rows.data(), count, scratch.distances.data());
+    rows_.distances(query, scratch.rows.data(), count, scratch.distances.data());
     observer.on_distances(count);
   }
 
   /// A pool of a few would forget so much that after some steps nothing may be left to expand.
   static constexpr std::size_t least_in_steps = 64;
 
-  vector_view<T, Metric> vectors_;
+  View rows_;
   const hnsw_graph& graph_;
 };
 

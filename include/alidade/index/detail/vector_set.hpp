@@ -51,11 +51,14 @@ template <class T, metric<T> Metric>
 class vector_view {
  public:
   using D = distance_type<Metric, T>;
+  using element = T;
+  using query_type = const T*;
 
   vector_view(const row_storage<T>& rows, std::size_t dimension, const Metric& metric)
       : rows_(&rows), dimension_(dimension), metric_(&metric) {}
 
   std::size_t stride() const noexcept { return rows_->stride(); }
+  std::size_t row_bytes() const noexcept { return stride() * sizeof(T); }
   const T* row(std::size_t slot) const noexcept { return (*rows_)[slot]; }
 
   /// Distances from a prepared vector to rows given by address.

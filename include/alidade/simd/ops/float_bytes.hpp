@@ -13,7 +13,7 @@
 ///
 /// - `store_low_bytes(p, x)`: the lowest byte of the bits of each lane, V::lanes bytes. Of 1.5 * 2^23 + q it is q, for
 ///   integral q from -128 to 127;
-/// - `load_bytes<V>(p)`: V::lanes signed bytes as floats.
+/// - `load_bytes<V>(p)`, `load_integers<V>(p)`: V::lanes signed bytes, or 32-bit integers below 2^24, as floats.
 namespace alidade {
 inline namespace ALIDADE_ABI_NAMESPACE {
 namespace simd {
@@ -24,9 +24,15 @@ ALIDADE_FORCE_INLINE void store_low_bytes(std::int8_t* p, f32_scalar x) noexcept
 
 template <class V>
 V load_bytes(const std::int8_t* p) noexcept;
+template <class V>
+V load_integers(const std::int32_t* p) noexcept;
 
 template <>
 ALIDADE_FORCE_INLINE f32_scalar load_bytes<f32_scalar>(const std::int8_t* p) noexcept {
+  return {static_cast<float>(*p)};
+}
+template <>
+ALIDADE_FORCE_INLINE f32_scalar load_integers<f32_scalar>(const std::int32_t* p) noexcept {
   return {static_cast<float>(*p)};
 }
 
@@ -44,6 +50,11 @@ ALIDADE_FORCE_INLINE f32 load_bytes<f32>(const std::int8_t* p) noexcept {
   return {wasm_f32x4_convert_i32x4(wasm_i32x4_extend_low_i16x8(words))};
 }
 
+template <>
+ALIDADE_FORCE_INLINE f32 load_integers<f32>(const std::int32_t* p) noexcept {
+  return {wasm_f32x4_convert_i32x4(wasm_v128_load(p))};
+}
+
 #elif ALIDADE_ARCH_ID == ALIDADE_ARCH_ID_avx512
 
 ALIDADE_FORCE_INLINE void store_low_bytes(std::int8_t* p, f32 x) noexcept {
@@ -55,6 +66,11 @@ template <>
 ALIDADE_FORCE_INLINE f32 load_bytes<f32>(const std::int8_t* p) noexcept {
   const __m128i bytes = _mm_loadu_si128(reinterpret_cast<const __m128i*>(p));
   return {f32::batch(_mm512_cvtepi32_ps(_mm512_cvtepi8_epi32(bytes)))};
+}
+
+template <>
+ALIDADE_FORCE_INLINE f32 load_integers<f32>(const std::int32_t* p) noexcept {
+  return {f32::batch(_mm512_cvtepi32_ps(_mm512_loadu_si512(p)))};
 }
 
 #elif ALIDADE_ARCH_ID == ALIDADE_ARCH_ID_avx2
@@ -72,6 +88,11 @@ template <>
 ALIDADE_FORCE_INLINE f32 load_bytes<f32>(const std::int8_t* p) noexcept {
   const __m128i bytes = _mm_loadl_epi64(reinterpret_cast<const __m128i*>(p));
   return {f32::batch(_mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(bytes)))};
+}
+
+template <>
+ALIDADE_FORCE_INLINE f32 load_integers<f32>(const std::int32_t* p) noexcept {
+  return {f32::batch(_mm256_cvtepi32_ps(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(p))))};
 }
 
 #elif ALIDADE_ARCH_ID == ALIDADE_ARCH_ID_sse2 || ALIDADE_ARCH_ID == ALIDADE_ARCH_ID_sse4_1
@@ -94,6 +115,11 @@ ALIDADE_FORCE_INLINE f32 load_bytes<f32>(const std::int8_t* p) noexcept {
   return {f32::batch(_mm_cvtepi32_ps(_mm_srai_epi32(x, 24)))};
 }
 
+template <>
+ALIDADE_FORCE_INLINE f32 load_integers<f32>(const std::int32_t* p) noexcept {
+  return {f32::batch(_mm_cvtepi32_ps(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p))))};
+}
+
 #elif ALIDADE_ARCH_ID != ALIDADE_ARCH_ID_scalar
 
 ALIDADE_FORCE_INLINE void store_low_bytes(std::int8_t* p, f32 x) noexcept {
@@ -110,6 +136,11 @@ ALIDADE_FORCE_INLINE f32 load_bytes<f32>(const std::int8_t* p) noexcept {
   std::memcpy(&four, p, 4);
   const int8x8_t bytes = vreinterpret_s8_u32(vdup_n_u32(four));
   return {f32::batch(vcvtq_f32_s32(vmovl_s16(vget_low_s16(vmovl_s8(bytes)))))};
+}
+
+template <>
+ALIDADE_FORCE_INLINE f32 load_integers<f32>(const std::int32_t* p) noexcept {
+  return {f32::batch(vcvtq_f32_s32(vld1q_s32(p)))};
 }
 
 #endif
