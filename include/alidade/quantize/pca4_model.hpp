@@ -46,6 +46,15 @@ struct pca4_query {
 /// eight bytes, which are two floats: estimate = offset + factor * <q, u>.
 class pca4_model {
  public:
+  using options_type = codecs::pca4;
+  using query_type = pca4_query;
+
+  static constexpr std::size_t least_rows = 512;
+
+  static bool valid(const codecs::pca4& o) noexcept {
+    return (o.code_bytes == 64 || o.code_bytes == 128 || o.code_bytes == 192) && o.train_rows >= 1;
+  }
+
   explicit pca4_model(const codecs::pca4& options, memory_resource* memory = nullptr) noexcept
       : options_(options), projection_(memory), bytes_(memory), scales_(memory) {}
 
@@ -54,6 +63,7 @@ class pca4_model {
   std::size_t dimension() const noexcept { return projection_.dimension(); }
   std::size_t components() const noexcept { return projection_.components(); }
   const codecs::pca4& options() const noexcept { return options_; }
+  std::size_t sample_rows() const noexcept { return options_.train_rows; }
 
   /// Learns from rows of floats, which are left centred.
   void train(std::span<float> rows, std::size_t dimension, centred_form form, std::size_t threads) {
@@ -68,7 +78,8 @@ class pca4_model {
     mean_square_of_scales_ = mean_square(scales_);
   }
 
-  /// Codes of rows, one behind the other, each of code_bytes() at out[i]. `projected` has components() floats for each.
+  std::size_t row_floats() const noexcept { return components(); }
+  /// Codes of rows, one behind the other, each of code_bytes() at out(i). `projected` has row_floats() for each.
   template <class Out>
   void encode(std::span<const float> rows, std::span<float> projected, const Out& out) const {
     const std::size_t d = dimension(), n = components();

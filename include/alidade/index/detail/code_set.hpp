@@ -50,27 +50,28 @@ struct centred_form_of<metrics::cosine> {
 };
 
 template <class T, class Metric>
-inline constexpr bool has_pca4 = (real_element<T> || byte_element<T>)&&requires {
+inline constexpr bool has_codes = (real_element<T> || byte_element<T>)&&requires {
   centred_form_of<Metric>::form;
 };
 
 /// Codes of stored vectors, by slot. A view: it owns neither.
-class pca4_view {
+template <class Model>
+class code_view {
  public:
   using D = float;
   using element = std::uint8_t;
-  using query_type = pca4_query;
+  using query_type = typename Model::query_type;
 
-  pca4_view(const pca4_model& model, const row_storage<std::uint8_t>& codes) noexcept
+  code_view(const Model& model, const row_storage<std::uint8_t>& codes) noexcept
       : model_(&model), codes_(&codes) {}
 
   std::size_t row_bytes() const noexcept { return model_->code_bytes(); }
   const std::uint8_t* row(std::size_t slot) const noexcept { return (*codes_)[slot]; }
-  void distances(const pca4_query& query, const std::uint8_t* const* rows, std::size_t count,
+  void distances(const query_type& query, const std::uint8_t* const* rows, std::size_t count,
                  float* out) const noexcept {
     model_->estimate(query, rows, count, out);
   }
-  float distance(const pca4_query& query, std::size_t slot) const noexcept {
+  float distance(const query_type& query, std::size_t slot) const noexcept {
     const std::uint8_t* const code = row(slot);
     float out;
     model_->estimate(query, &code, 1, &out);
@@ -78,7 +79,7 @@ class pca4_view {
   }
 
  private:
-  const pca4_model* model_;
+  const Model* model_;
   const row_storage<std::uint8_t>* codes_;
 };
 
@@ -96,26 +97,31 @@ struct no_codes {
   std::size_t trim() noexcept { return 0; }
 };
 
-/// The codes of an index's vectors, and searches by them.
-template <class T, class Metric>
-class pca4_codes {
-  static_assert(has_pca4<T, Metric>,
-                "codecs::pca4 is for real numbers and bytes under l2_squared, inner_product and cosine");
+/// The codes of an index's vectors, and searches by them. A model is what codes are made and measured by:
+///
+/// - `options_type`, `valid(options)`, `Model(options, memory)`, `options()`;
+/// - `least_rows`: from how many vectors on there are codes; `sample_rows()`: how many it looks at to learn, 0 for none;
+///   `train(rows, dimension, form, threads)`;
+/// - `code_bytes()`, once it is trained; `encode(rows, scratch, out)` with row_floats() floats of scratch a row;
+/// - `query_type`, `prepare(query, scratch)` with query_bytes() of scratch; `estimate(query, codes, count, out)`.
+template <class T, class Metric, class Model>
+class code_set {
+  static_assert(has_codes<T, Metric>,
+                "codes are for real numbers and bytes under l2_squared, inner_product and cosine");
   using form_of = centred_form_of<Metric>;
+  using codec = typename Model::options_type;
 
  public:
   using vectors = vector_set<T, Metric>;
   using exact_scratch = search_scratch<T, distance_type<Metric, T>>;
-  using search_type = graph_search<pca4_view>;
+  using search_type = graph_search<code_view<Model>>;
 
-  pca4_codes(const codecs::pca4& options, memory_resource* memory)
-      : now_(valid(options) ? options : codecs::pca4{}, memory), scratches_(memory) {}
+  code_set(const codec& options, memory_resource* memory)
+      : now_(valid(options) ? options : codec{}, memory), scratches_(memory) {}
 
-  static bool valid(const codecs::pca4& o) noexcept {
-    return (o.code_bytes == 64 || o.code_bytes == 128 || o.code_bytes == 192) && o.train_rows >= 1;
-  }
+  static bool valid(const codec& options) noexcept { return Model::valid(options); }
 
-  const codecs::pca4& options() const noexcept { return now_.model.options(); }
+  const codec& options() const noexcept { return now_.model.options(); }
 
   /// Whether the vectors have codes: there are enough of them to learn from.
   bool are_in_use() const noexcept { return now_.size != 0; }
@@ -123,10 +129,11 @@ class pca4_codes {
   /// Encodes the vectors that are new. All anew, by what is learnt from what there is now, where there are eight times as many as when it
   /// was learnt last.
   void extend(const vectors& from, std::size_t threads) {
-    if (from.size() < least_rows) return;
+    if (from.size() < Model::least_rows) return;
     if (from.size() / 8 >= now_.learnt_from) {
       state next(now_.model.options(), now_.codes.resource());
       train(next.model, from, threads);
+      next.codes = row_storage<std::uint8_t>(next.model.code_bytes(), next.codes.resource());
       next.codes.reserve(from.size());
       encode(next.model, from, 0, next.codes, threads);
       next.size = next.learnt_from = from.size();
@@ -160,12 +167,12 @@ class pca4_codes {
     typename scratches::lease scratch(scratches_);
     scratch->resize(rows, now_.model, graph.capacity(0));
     widen(query, rows.dimension(), scratch->query.data());
-    const pca4_query prepared =
+    const auto prepared =
         now_.model.prepare(std::span(scratch->query.data(), rows.dimension()), scratch->prepared.data());
     const std::size_t n = rows.size(), k = std::min(options.k, n);
     const std::size_t ef = std::clamp<std::size_t>(options.ef, 1, n);
     const std::size_t rerank = options.rerank == 0 ? std::max(ef, k) + k : std::max(options.rerank, k);
-    const search_type by_codes(pca4_view(now_.model, now_.codes), graph);
+    const search_type by_codes(code_view<Model>(now_.model, now_.codes), graph);
     const std::uint32_t entry = by_codes.descend(prepared, 0, scratch->search, observer);
     by_codes.start(prepared, entry, std::min(std::max(ef, rerank), n), scratch->search, observer);
     by_codes.search_layer(prepared, 0, ef, k, scratch->search, observer);
@@ -182,7 +189,7 @@ class pca4_codes {
     explicit scratch_type(memory_resource* memory) noexcept
         : search(memory), query(memory), prepared(memory) {}
 
-    void resize(const vectors& rows, const pca4_model& model, std::size_t degree) {
+    void resize(const vectors& rows, const Model& model, std::size_t degree) {
       search.resize(rows.size(), 0, degree);
       query.grow(rows.dimension());
       prepared.grow(model.query_bytes());
@@ -206,8 +213,8 @@ class pca4_codes {
     }
   }
 
-  static void train(pca4_model& model, const vectors& from, std::size_t threads) {
-    const std::size_t d = from.dimension(), count = std::min(from.size(), model.options().train_rows);
+  static void train(Model& model, const vectors& from, std::size_t threads) {
+    const std::size_t d = from.dimension(), count = std::min(from.size(), model.sample_rows());
     resource_vector<float> sample(checked_product(count, d), 0, model.resource());
     for (std::size_t i = 0; i < count; ++i) {
       const std::uint64_t slot = std::uint64_t{i} * from.size() / count;
@@ -216,19 +223,19 @@ class pca4_codes {
     model.train(sample, d, form_of::form, threads);
   }
 
-  static void encode(const pca4_model& model, const vectors& from, std::size_t first,
+  static void encode(const Model& model, const vectors& from, std::size_t first,
                      row_storage<std::uint8_t>& codes, std::size_t threads) {
-    const std::size_t d = from.dimension(), n = model.components();
+    const std::size_t d = from.dimension(), n = model.row_floats();
     const std::size_t count_of_all = from.size() - first, block = std::min(most_in_block, count_of_all);
     if (count_of_all == 0) return;
     const std::size_t workers = std::min(resolve_threads(threads), (count_of_all + block - 1) / block);
     resource_vector<float> rows(workers * block * d, 0, codes.resource());
-    resource_vector<float> projected(workers * block * n, 0, codes.resource());
+    resource_vector<float> scratch(workers * block * n, 0, codes.resource());
     parallel_for(count_of_all, block, workers, [&](std::size_t begin, std::size_t end, std::size_t worker) {
       const std::size_t count = end - begin;
       const std::span<float> in = std::span(rows).subspan(worker * block * d, count * d);
       for (std::size_t i = 0; i < count; ++i) widen(from.row(first + begin + i), d, in.data() + i * d);
-      model.encode(in, std::span(projected).subspan(worker * block * n, count * n),
+      model.encode(in, std::span(scratch).subspan(worker * block * n, count * n),
                    [&](std::size_t i) { return codes[first + begin + i]; });
     });
   }
@@ -258,15 +265,14 @@ class pca4_codes {
     observer.on_distances(count);
   }
 
-  static constexpr std::size_t least_rows = 512;
   static constexpr std::size_t most_in_block = 64;
   static constexpr std::size_t ahead = 8, at_once = 4;
 
   struct state {
-    state(const codecs::pca4& options, memory_resource* memory)
+    state(const codec& options, memory_resource* memory)
         : model(options, memory), codes(model.code_bytes(), memory) {}
 
-    pca4_model model;
+    Model model;
     row_storage<std::uint8_t> codes;
     std::size_t size = 0;         ///< of vectors that have codes: all, or none
     std::size_t learnt_from = 0;  ///< how many there were then
@@ -285,7 +291,7 @@ struct codes_of<codecs::none, T, Metric> {
 };
 template <class T, class Metric>
 struct codes_of<codecs::pca4, T, Metric> {
-  using type = pca4_codes<T, Metric>;
+  using type = code_set<T, Metric, pca4_model>;
 };
 
 }  // namespace detail
