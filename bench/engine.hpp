@@ -28,7 +28,7 @@ struct graph_options {
   bool fill = true;
   std::uint64_t seed = 42;
   codec_kind codec = codec_kind::none;  ///< of our index
-  std::size_t code_bytes = 64;
+  std::size_t code_bytes = 0;
   std::size_t rerank = 0;  ///< 0: as the index has it
 };
 

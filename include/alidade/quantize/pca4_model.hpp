@@ -5,11 +5,15 @@
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
+#include <iterator>
 #include <limits>
+#include <numeric>
 #include <span>
 
 #include <alidade/config/namespace.hpp>
+#include <alidade/core/bits.hpp>
 #include <alidade/core/matrix_view.hpp>
+#include <alidade/core/parallel.hpp>
 #include <alidade/core/portable_math.hpp>
 #include <alidade/distance/many.hpp>
 #include <alidade/memory/aligned.hpp>
@@ -52,40 +56,48 @@ class pca4_model {
   static constexpr std::size_t least_rows = 512;
 
   static bool valid(const codecs::pca4& o) noexcept {
-    return (o.code_bytes == 64 || o.code_bytes == 128 || o.code_bytes == 192) && o.train_rows >= 1;
+    return (o.code_bytes == 0 || is_width(o.code_bytes)) && o.train_rows >= 1;
   }
 
   explicit pca4_model(const codecs::pca4& options, memory_resource* memory = nullptr) noexcept
-      : options_(options), projection_(memory), bytes_(memory), scales_(memory) {}
+      : options_(options),
+        code_bytes_(options.code_bytes),
+        projection_(memory),
+        bytes_(memory),
+        scales_(memory) {}
 
-  std::size_t code_bytes() const noexcept { return options_.code_bytes; }
+  /// 0 until it is chosen.
+  std::size_t code_bytes() const noexcept { return code_bytes_; }
   bool is_trained() const noexcept { return projection_.dimension() != 0; }
   std::size_t dimension() const noexcept { return projection_.dimension(); }
   std::size_t components() const noexcept { return projection_.components(); }
   const codecs::pca4& options() const noexcept { return options_; }
   std::size_t sample_rows() const noexcept { return options_.train_rows; }
 
-  /// Learns from rows of floats, which are left centred.
+  /// Learns from rows of floats, at least one, which are left centred and in another order.
   void train(std::span<float> rows, std::size_t dimension, centred_form form, std::size_t threads) {
     form_ = form;
-    projection_.train(rows, dimension, 2 * half(), options_.seed, threads);
-    const std::size_t stride = byte_stride();
-    bytes_.grow(components() * stride);
-    scales_.assign(components(), 0);
-    for (std::size_t i = 0; i < components(); ++i)
-      scales_[i] =
-          to_bytes(projection_.matrix().subspan(i * dimension, dimension), 127, bytes_.data() + i * stride);
-    mean_square_of_scales_ = mean_square(scales_);
+    const std::size_t count = projection_.learn_mean(rows, dimension);
+    rows = rows.first(count * dimension);
+    if (options_.code_bytes != 0) return learn(rows, options_.code_bytes, threads);
+    const std::size_t queries = std::min(most_queries, count / 8);
+    set_aside(rows, queries);
+    for (const std::size_t width : widths) {
+      learn(rows.first((count - queries) * dimension), width, threads);
+      // Where nothing but the rounding is lost wider codes do not help.
+      if (components() == dimension || width == std::end(widths)[-1] || queries == 0) break;
+      if (place_of_neighbors(rows, queries, threads) <= latest_place) break;
+    }
   }
 
+  /// Floats of scratch that encode() needs for each row.
   std::size_t row_floats() const noexcept { return components(); }
-  /// Codes of rows, one behind the other, each of code_bytes() at out(i). `projected` has row_floats() for each.
+  /// Codes of rows, one behind the other, which are left centred, each of code_bytes() at out(i).
   template <class Out>
-  void encode(std::span<const float> rows, std::span<float> projected, const Out& out) const {
-    const std::size_t d = dimension(), n = components();
-    projection_.apply_to_rows(rows, projected);
-    for (std::size_t r = 0; r < rows.size() / d; ++r)
-      encode_projected(rows.subspan(r * d, d), projected.subspan(r * n, n), out(r));
+  void encode(std::span<float> rows, std::span<float> scratch, const Out& out) const {
+    const std::size_t d = dimension();
+    for (std::size_t i = 0; i < rows.size(); i += d) projection_.centre(rows.subspan(i, d));
+    encode_centred(rows, scratch, out);
   }
 
   /// Bytes of scratch that a query needs, from a multiple of 64 on.
@@ -100,7 +112,7 @@ class pca4_model {
     auto* const centred = high + code_bytes();
     auto* const products = reinterpret_cast<std::int32_t*>(centred + byte_stride());
     const std::span<float> y(reinterpret_cast<float*>(products + components()), components());
-    ops::multiply_add(-1.0f, projection_.mean(), query, query);
+    projection_.centre(query);
     // No sum of products of 127 and the most exceeds 31 bits; up to 133,143 dimensions the most is 127, at 1,048,576 it is 16.
     const std::size_t most = std::min<std::size_t>(127, ((std::size_t{1} << 31) - 1) / (127 * dimension()));
     const float step = to_bytes(query, static_cast<float>(most), centred);
@@ -112,7 +124,7 @@ class pca4_model {
     const double rounding =
         static_cast<double>(step) * static_cast<double>(step) +
         mean_square_of_scales_ * static_cast<double>(alidade::inner_product(query, query));
-    if (!(rounding < 0.01 * mean_square(y))) projection_.apply_to_centred(query, y);
+    if (!(rounding < 0.01 * mean_square(y))) projection_.apply(query, y);
     std::memset(scratch, 0, 2 * code_bytes());
     const std::size_t first = std::min(half(), y.size());
     const float scale = to_bytes(y, 127, low, first, high);
@@ -163,6 +175,90 @@ class pca4_model {
     }
   }
 
+  /// Of 64 rows that nothing was learnt from, the ten nearest of the others are looked for: where the 608th of these 640 comes
+  /// by estimates, so that 95 in 100 come no later.
+  static constexpr std::size_t most_queries = 64, neighbors = 10;
+  static constexpr double share_of_neighbors = 0.95;
+  /// With which width that is not later than here, that one is taken.
+  static constexpr std::size_t latest_place = 32;
+
+  static constexpr bool is_width(std::size_t bytes) noexcept {
+    return std::find(std::begin(widths), std::end(widths), bytes) != std::end(widths);
+  }
+
+  void learn(std::span<const float> centred, std::size_t code_bytes, std::size_t threads) {
+    code_bytes_ = code_bytes;
+    projection_.learn_subspace(centred, 2 * half(), options_.seed, threads);
+    const std::size_t stride = byte_stride(), d = dimension();
+    bytes_.grow(components() * stride);
+    scales_.assign(components(), 0);
+    for (std::size_t i = 0; i < components(); ++i)
+      scales_[i] = to_bytes(projection_.matrix().subspan(i * d, d), 127, bytes_.data() + i * stride);
+    mean_square_of_scales_ = mean_square(scales_);
+  }
+
+  /// Moves so many rows, spread over all, to the end.
+  void set_aside(std::span<float> rows, std::size_t some) const noexcept {
+    const std::size_t d = dimension(), count = rows.size() / d;
+    for (std::size_t i = 0; i < some; ++i) {
+      const auto from = rows.subspan((i * (count - some) / some) * d, d),
+                 to = rows.subspan((count - 1 - i) * d, d);
+      std::swap_ranges(from.begin(), from.end(), to.begin());
+    }
+  }
+
+  /// At which place by estimates, from 1 on, share_of_neighbors of the nearest neighbours of the last rows, `queries` of them, come at the latest. Of centred rows.
+  std::size_t place_of_neighbors(std::span<float> rows, std::size_t queries, std::size_t threads) const {
+    const std::size_t d = dimension(), count = rows.size() / d, n = components();
+    const std::size_t nearest = std::min(neighbors, count - 1);
+    threads = resolve_threads(threads);
+    buffer<std::uint8_t> codes(resource());
+    codes.grow(count * code_bytes());
+    constexpr std::size_t block = 64;
+    resource_vector<float> projected(threads * block * n, 0, resource());
+    parallel_for(count, block, threads, [&](std::size_t begin, std::size_t end, std::size_t worker) {
+      encode_centred(rows.subspan(begin * d, (end - begin) * d),
+                     std::span(projected).subspan(worker * block * n, (end - begin) * n),
+                     [&](std::size_t i) { return codes.data() + (begin + i) * code_bytes(); });
+    });
+    resource_vector<const std::uint8_t*> addresses(count, nullptr, resource());
+    for (std::size_t i = 0; i < count; ++i) addresses[i] = codes.data() + i * code_bytes();
+    resource_vector<std::size_t> places(queries * nearest, 0, resource());
+    parallel_for(queries, 1, threads, [&](std::size_t begin, std::size_t, std::size_t) {
+      const std::size_t self = count - 1 - begin;
+      const std::span<const float> row = std::span<const float>(rows).subspan(self * d, d);
+      resource_vector<float> query(row.begin(), row.end(), resource());
+      ops::add(query, projection_.mean(), query);
+      resource_vector<float> exact(count, 0, resource()), estimates(count, 0, resource());
+      if (form_ == centred_form::distance) {
+        one_to_many(alidade::l2_squared, row, matrix_view<float>(rows.data(), count, d), std::span(exact));
+      } else {
+        one_to_many(alidade::inner_product, std::span<const float>(query),
+                    matrix_view<float>(rows.data(), count, d), std::span(exact));
+        for (float& x : exact) x = nan_to_infinity(-x);
+      }
+      buffer<std::byte> scratch(resource());
+      scratch.grow(query_bytes());
+      estimate(prepare(query, scratch.data()), addresses.data(), count, estimates.data());
+      exact[self] = estimates[self] = std::numeric_limits<float>::infinity();
+      resource_vector<std::uint32_t> order(count, 0, resource());
+      std::iota(order.begin(), order.end(), 0u);
+      const auto end = order.begin() + static_cast<std::ptrdiff_t>(nearest);
+      std::nth_element(order.begin(), end, order.end(),
+                       [&](std::uint32_t a, std::uint32_t b) { return exact[a] < exact[b]; });
+      for (std::size_t i = 0; i < nearest; ++i) {
+        const float estimate = estimates[order[i]];
+        places[begin * nearest + i] =
+            1 + static_cast<std::size_t>(
+                    std::count_if(estimates.begin(), estimates.end(), [&](float e) { return e < estimate; }));
+      }
+    });
+    const auto last = places.begin() + static_cast<std::ptrdiff_t>(share_of_neighbors *
+                                                                   static_cast<double>(places.size() - 1));
+    std::nth_element(places.begin(), last, places.end());
+    return *last;
+  }
+
   std::size_t byte_stride() const noexcept { return round_up(dimension(), cache_line); }
 
   static double mean_square(std::span<const float> x) noexcept {
@@ -186,7 +282,15 @@ class pca4_model {
   }
 
   /// How many components are in the lower halves of a code's bytes, and in the upper ones.
-  std::size_t half() const noexcept { return options_.code_bytes - sizeof(tail); }
+  std::size_t half() const noexcept { return code_bytes_ - sizeof(tail); }
+
+  template <class Out>
+  void encode_centred(std::span<const float> rows, std::span<float> projected, const Out& out) const {
+    const std::size_t d = dimension(), n = components();
+    projection_.apply_to_rows(rows, projected);
+    for (std::size_t r = 0; r < rows.size() / d; ++r)
+      encode_projected(rows.subspan(r * d, d), projected.subspan(r * n, n), out(r));
+  }
 
   void encode_projected(std::span<const float> x, std::span<const float> y,
                         std::uint8_t* code) const noexcept {
@@ -214,9 +318,9 @@ class pca4_model {
     double norm = 0, with_mean = 0;
     const std::span<const float> mean = projection_.mean();
     for (std::size_t i = 0; i < x.size(); ++i) {
-      const double centred = static_cast<double>(x[i]) - static_cast<double>(mean[i]);
-      norm += centred * centred;
-      with_mean += centred * static_cast<double>(mean[i]);
+      const double v = static_cast<double>(x[i]);
+      norm += v * v;
+      with_mean += v * static_cast<double>(mean[i]);
     }
     const double factor = best_product > 0 ? -squares / best_product : 0;
     const tail t = form_ == centred_form::distance
@@ -259,10 +363,12 @@ class pca4_model {
     return sums;
   }
 
-  static constexpr std::size_t max_components = 368;
+  static constexpr std::size_t widths[] = {64, 128, 192};
+  static constexpr std::size_t max_components = 2 * (192 - sizeof(tail));
   static constexpr int scales = 16;
 
   codecs::pca4 options_;
+  std::size_t code_bytes_;
   centred_form form_ = centred_form::distance;
   projection projection_;
   buffer<std::int8_t> bytes_;  ///< rows of the projection's matrix, byte_stride() apart

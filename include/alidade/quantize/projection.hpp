@@ -15,13 +15,14 @@
 #include <alidade/distance/metric.hpp>
 #include <alidade/memory/aligned.hpp>
 #include <alidade/memory/memory_resource.hpp>
+#include <alidade/ops/elementwise.hpp>
 #include <alidade/ops/matrix.hpp>
 
 namespace alidade {
 inline namespace ALIDADE_ABI_NAMESPACE {
 namespace detail {
 
-/// An orthogonal projection: y = P (x - mean), to the subspace that keeps most of what rows differ in, turned at random within it so that
+/// An orthogonal projection: y = P x', x' = x - mean, to the subspace that keeps most of what rows differ in, turned at random within it so that
 /// the components of y are alike.
 ///
 /// The subspace is that of principal component analysis, by subspace iteration (Halko, Martinsson and Tropp, Finding structure with
@@ -29,64 +30,66 @@ namespace detail {
 /// lost, and P is only the turn.
 class projection {
  public:
-  explicit projection(memory_resource* memory = nullptr) noexcept
-      : matrix_(memory), mean_(memory), shift_(memory) {}
+  explicit projection(memory_resource* memory = nullptr) noexcept : matrix_(memory), mean_(memory) {}
 
   std::size_t dimension() const noexcept { return mean_.size(); }
-  std::size_t components() const noexcept { return shift_.size(); }
+  std::size_t components() const noexcept { return mean_.empty() ? 0 : matrix_.size() / mean_.size(); }
   std::span<const float> mean() const noexcept { return mean_; }
   /// P, row-major.
   std::span<const float> matrix() const noexcept { return matrix_; }
 
-  /// Learns from rows, at least one, which are left in another order, centred. Depends on the rows and the seed only, for any number of threads.
+  /// Learns from rows, at least one, as the two below do one after the other.
   void train(std::span<float> rows, std::size_t dimension, std::size_t most_components, std::uint64_t seed,
              std::size_t threads) {
-    const std::size_t components = std::min(most_components, dimension);
+    const std::size_t count = learn_mean(rows, dimension);
+    learn_subspace(rows.first(count * dimension), most_components, seed, threads);
+  }
+
+  /// Learns the mean, and takes it from the rows. Those that count are moved to the front; returns how many.
+  std::size_t learn_mean(std::span<float> rows, std::size_t dimension) {
     const std::size_t count = without_outliers(rows, rows.size() / dimension, dimension);
-    rows = rows.first(count * dimension);
+    matrix_.clear();
     centre(rows, count, dimension);
+    return count;
+  }
+
+  /// Learns the subspace from centred rows, some of those of which the mean is. Depends on the rows and the seed only, for any number of threads.
+  void learn_subspace(std::span<const float> rows, std::size_t most_components, std::uint64_t seed,
+                      std::size_t threads) {
+    const std::size_t dimension = this->dimension(), count = rows.size() / dimension;
+    const std::size_t components = std::min(most_components, dimension);
     splitmix64 random(seed);
     matrix_.assign(components * dimension, 0);
     for (float& x : matrix_) x = draw(random);
     orthonormalise(matrix_, components, dimension);
-    if (components < dimension) {
-      resource_vector<float> products(components * count, matrix_.get_allocator());
-      for (int round = 0; round < rounds; ++round) {
-        multiply_transposed(matrix_, components, rows, count, dimension, products, threads);
-        // So that what comes next is of the order of X, not of its square, and neither overflows nor vanishes.
-        for (std::size_t i = 0; i < components; ++i) to_unit(std::span(products).subspan(i * count, count));
-        multiply(products, components, rows, count, dimension, matrix_, threads);
-        orthonormalise(matrix_, components, dimension);
-      }
-      turn(components, dimension, random, threads);
+    if (components == dimension) return;
+    resource_vector<float> products(components * count, matrix_.get_allocator());
+    for (int round = 0; round < rounds; ++round) {
+      multiply_transposed(matrix_, components, rows, count, dimension, products, threads);
+      // So that what comes next is of the order of X, not of its square, and neither overflows nor vanishes.
+      for (std::size_t i = 0; i < components; ++i) to_unit(std::span(products).subspan(i * count, count));
+      multiply(products, components, rows, count, dimension, matrix_, threads);
+      orthonormalise(matrix_, components, dimension);
     }
-    shift_.assign(components, 0);
-    ops::matrix_vector(view(), mean_, std::span<float>(shift_));
+    turn(components, dimension, random, threads);
   }
 
-  /// y has components() elements.
+  /// Takes the mean from a row.
+  void centre(std::span<float> x) const noexcept { ops::multiply_add(-1.0f, mean_, x, x); }
+
+  /// y = P x' of a centred row; y has components() elements.
   void apply(std::span<const float> x, std::span<float> y) const noexcept {
     ops::matrix_vector(view(), x, y);
-    for (std::size_t i = 0; i < y.size(); ++i) y[i] -= shift_[i];
   }
-
-  /// y = P x', of one that the mean was subtracted from.
-  void apply_to_centred(std::span<const float> x, std::span<float> y) const noexcept {
-    ops::matrix_vector(view(), x, y);
-  }
-
-  /// The same as apply() of many rows, one behind the other.
+  /// The same of many rows, one behind the other.
   void apply_to_rows(std::span<const float> rows, std::span<float> out) const {
-    const std::size_t count = rows.size() / dimension(), n = components();
-    ops::matrix_multiply_transposed(matrix_view<float>(rows.data(), count, dimension()), view(), out);
-    for (std::size_t r = 0; r < count; ++r) {
-      for (std::size_t i = 0; i < n; ++i) out[r * n + i] -= shift_[i];
-    }
+    ops::matrix_multiply_transposed(matrix_view<float>(rows.data(), rows.size() / dimension(), dimension()),
+                                    view(), out);
   }
 
   memory_resource* resource() const noexcept { return matrix_.get_allocator().resource(); }
   std::size_t memory_bytes() const noexcept {
-    return (matrix_.capacity() + mean_.capacity() + shift_.capacity()) * sizeof(float);
+    return (matrix_.capacity() + mean_.capacity()) * sizeof(float);
   }
 
  private:
@@ -234,7 +237,6 @@ class projection {
 
   vector matrix_;  ///< P, row-major
   vector mean_;
-  vector shift_;  ///< P mean
 };
 
 }  // namespace detail

@@ -924,7 +924,7 @@ TEST_CASE("codes take their bytes for each vector, and little more") {
 
 TEST_CASE("options of codes that are out of range are refused") {
   for (const codecs::pca4& codec :
-       {codecs::pca4{.code_bytes = 0}, codecs::pca4{.code_bytes = 63}, codecs::pca4{.code_bytes = 65},
+       {codecs::pca4{.code_bytes = 1}, codecs::pca4{.code_bytes = 63}, codecs::pca4{.code_bytes = 65},
         codecs::pca4{.code_bytes = 256}, codecs::pca4{.code_bytes = std::numeric_limits<std::size_t>::max()},
         codecs::pca4{.train_rows = 0}}) {
     try {

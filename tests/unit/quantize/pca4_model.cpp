@@ -57,8 +57,8 @@ struct pca4_coded {
   }
 
   void encode(std::span<const float> from, alidade::detail::aligned_bytes& to) const {
-    std::vector<float> projected(from.size() / dimension * model.components());
-    model.encode(from, projected, [&](std::size_t i) {
+    std::vector<float> copy(from.begin(), from.end()), scratch(from.size() / dimension * model.row_floats());
+    model.encode(copy, scratch, [&](std::size_t i) {
       return reinterpret_cast<std::uint8_t*>(to.data()) + i * model.code_bytes();
     });
   }
@@ -168,7 +168,9 @@ TEST_CASE("codes have the layout and the numbers that are documented") {
         std::size_t wrong = 0;
         for (std::size_t r = 0; r < x.count; ++r) {
           std::vector<float> y(n);
-          projection.apply(x.row(r), y);
+          std::vector<float> copy(x.row(r).begin(), x.row(r).end());
+          projection.centre(copy);
+          projection.apply(copy, y);
           double uy = 0, uu = 0, yy = 0;
           for (std::size_t i = 0; i < half; ++i) {
             for (const std::size_t upper : {0u, 1u}) {
@@ -458,4 +460,48 @@ TEST_CASE("numbers whose squares overflow, and infinity and NaN, end no program"
       CHECK(learnt.estimates(learnt.row(49)).size() == 50);
     }
   }
+}
+
+TEST_CASE("the width of codes is chosen by how late neighbours come") {
+  // Deviations along the axes: a few directions are all, or all are as good as each other.
+  const auto chosen = [](std::size_t d, std::size_t count, double fall, std::size_t threads,
+                         std::size_t asked = 0) {
+    std::vector<float> rows = pca4_gaussian(count, d, 31);
+    for (std::size_t i = 0; i < rows.size(); ++i)
+      rows[i] *= static_cast<float>(std::pow(static_cast<double>(i % d + 1), -fall));
+    alidade::detail::pca4_model model(alidade::codecs::pca4{.code_bytes = asked});
+    CHECK(model.code_bytes() == asked);
+    model.train(rows, d, centred_form::distance, threads);
+    CHECK(model.components() == std::min(d, 2 * (model.code_bytes() - 8)));
+    return model.code_bytes();
+  };
+  CHECK(chosen(400, 600, 1.5, 1) == 64);
+  CHECK(chosen(400, 2500, 0, 1) == 192);
+  CHECK(chosen(400, 2500, 0, 3) == 192);
+  CHECK(chosen(112, 600, 0, 1) == 64);   // nothing is left out
+  CHECK(chosen(200, 600, 0, 1) == 128);  // nor here
+  CHECK(chosen(400, 600, 0, 1, 64) == 64);
+  CHECK(chosen(400, 600, 1.5, 1, 192) == 192);
+  for (const std::size_t count : {1u, 2u, 7u, 8u, 9u, 16u, 20u}) {
+    CAPTURE(count);
+    CHECK(chosen(130, count, 0, 1) >= 64);
+  }
+}
+
+TEST_CASE("the width of codes of inner products is chosen by inner products") {
+  // Long vectors are everybody's neighbours, by the one direction that all have: any width tells them.
+  constexpr std::size_t d = 400, count = 2500;
+  std::vector<float> rows = pca4_gaussian(count, d, 32);
+  for (std::size_t i = 0; i < count; ++i) rows[i * d] = 1000 + 100 * static_cast<float>(i);
+  for (const centred_form form : pca4_forms) {
+    std::vector<float> copy = rows;
+    alidade::detail::pca4_model model(alidade::codecs::pca4{});
+    model.train(copy, d, form, 1);
+    CHECK(model.code_bytes() == 64);
+  }
+  // Where that direction is the same for all, it is not.
+  for (std::size_t i = 0; i < count; ++i) rows[i * d] = 1000;
+  alidade::detail::pca4_model model(alidade::codecs::pca4{});
+  model.train(rows, d, centred_form::product, 1);
+  CHECK(model.code_bytes() == 192);
 }
