@@ -27,12 +27,15 @@ class row_storage {
 
  public:
   explicit row_storage(std::size_t columns, memory_resource* memory = nullptr) noexcept
-      : stride_(stride_bytes(columns) / sizeof(T)), granules_(memory), extents_(memory) {}
+      : stride_(stride_of(columns)), granules_(memory), extents_(memory) {}
   row_storage(row_storage&&) noexcept = default;
   row_storage& operator=(row_storage&&) noexcept = default;
 
   /// Elements from the start of a row to the start of the next.
   std::size_t stride() const noexcept { return stride_; }
+  static constexpr std::size_t stride_of(std::size_t columns) noexcept {
+    return stride_bytes(columns) / sizeof(T);
+  }
   std::size_t capacity() const noexcept { return granules_.size() << shift_; }
 
   T* operator[](std::size_t row) noexcept { return granules_[row >> shift_] + (row & mask_) * stride_; }
@@ -92,6 +95,35 @@ class row_storage {
   unsigned shift_ = 0;
   resource_vector<T*> granules_;
   resource_vector<aligned_bytes> extents_;
+};
+
+/// The rows of a storage, to be read; it must outlive this.
+template <class T>
+class stored_rows {
+ public:
+  // Implicit: it is nothing but a reference. NOLINTNEXTLINE(google-explicit-constructor)
+  stored_rows(const row_storage<T>& rows) noexcept : rows_(&rows) {}
+
+  std::size_t stride() const noexcept { return rows_->stride(); }
+  const T* operator[](std::size_t row) const noexcept { return (*rows_)[row]; }
+
+ private:
+  const row_storage<T>* rows_;
+};
+
+/// The same of rows that lie one behind the other.
+template <class T>
+class flat_rows {
+ public:
+  flat_rows() noexcept = default;
+  flat_rows(const T* first, std::size_t stride) noexcept : first_(first), stride_(stride) {}
+
+  std::size_t stride() const noexcept { return stride_; }
+  const T* operator[](std::size_t row) const noexcept { return first_ + row * stride_; }
+
+ private:
+  const T* first_ = nullptr;
+  std::size_t stride_ = 0;
 };
 
 }  // namespace detail

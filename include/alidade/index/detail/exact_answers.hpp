@@ -4,13 +4,25 @@
 #include <cstddef>
 #include <limits>
 #include <span>
+#include <type_traits>
 
 #include <alidade/config/namespace.hpp>
+#include <alidade/core/bits.hpp>
 #include <alidade/index/neighbor.hpp>
 
 namespace alidade {
 inline namespace ALIDADE_ABI_NAMESPACE {
 namespace detail {
+
+/// A distance that has an order: infinity where it is NaN. Vectors from outside that nobody has looked at may lead to that.
+template <class D>
+D ordered(D distance) noexcept {
+  if constexpr (std::is_same_v<D, float>) {
+    return nan_to_infinity(distance);
+  } else {
+    return distance;
+  }
+}
 
 /// A query's nearest so far: a heap with the worst on top, in the place of its results.
 template <class D>
@@ -56,7 +68,7 @@ inline void scan_all(const VectorSet& vectors, const T* queries, std::span<exact
       view.distances(queries + query * vectors.stride(), rows, count, distances);
       for (std::size_t j = 0; j < count; ++j) {
         if (!answers[query].rules_out(distances[j]))
-          answers[query].offer({vectors.key(first + j), distances[j]});
+          answers[query].offer({vectors.key(first + j), ordered(distances[j])});
       }
     }
   }

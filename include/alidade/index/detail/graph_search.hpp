@@ -22,15 +22,16 @@ namespace detail {
 /// - `View::element`, `row(slot)`, `row_bytes()`: what is read of a node;
 /// - `View::query_type`, `View::D`, `distances(query, rows, count, out)`: how far so many rows are.
 ///
-/// Holds references only.
-template <class View>
+/// `Graph` is hnsw_graph, or what offers the same to read: entry_point(), max_level(), capacity(level), links(level, slot),
+/// degree(level, slot). Holds references only.
+template <class View, class Graph = hnsw_graph>
 class graph_search {
  public:
   using D = typename View::D;
   using query_type = typename View::query_type;
   using scratch_type = search_scratch<typename View::element, D>;
 
-  graph_search(const View& rows, const hnsw_graph& graph) : rows_(rows), graph_(graph) {}
+  graph_search(const View& rows, const Graph& graph) : rows_(rows), graph_(graph) {}
 
   /// The first loop of algorithm 5 (K-NN-SEARCH): from the entry point down to `level`, greedily. The graph is not empty.
   template <search_observer Observer>
@@ -164,7 +165,7 @@ class graph_search {
   static constexpr std::size_t least_in_steps = 64;
 
   View rows_;
-  const hnsw_graph& graph_;
+  const Graph& graph_;
 };
 
 }  // namespace detail

@@ -1,0 +1,283 @@
+#pragma once
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <system_error>
+#include <type_traits>
+#include <utility>
+#include <vector>
+
+#include <alidade/config/namespace.hpp>
+#include <alidade/core/errors.hpp>
+#include <alidade/core/matrix_view.hpp>
+#include <alidade/core/parallel.hpp>
+#include <alidade/distance/metric.hpp>
+#include <alidade/index/detail/code_set.hpp>
+#include <alidade/index/detail/exact_answers.hpp>
+#include <alidade/index/detail/graph_search.hpp>
+#include <alidade/index/detail/hnsw_graph.hpp>
+#include <alidade/index/detail/search_scratch.hpp>
+#include <alidade/index/neighbor.hpp>
+#include <alidade/index/observer.hpp>
+#include <alidade/index/options.hpp>
+#include <alidade/index/search_progress.hpp>
+#include <alidade/memory/memory_pool_options.hpp>
+#include <alidade/memory/memory_resource.hpp>
+
+namespace alidade {
+inline namespace ALIDADE_ABI_NAMESPACE {
+
+/// What a graph looks like.
+struct graph_stats {
+  std::size_t levels = 0;                    ///< how many levels there are; 0 when the index is empty
+  std::vector<std::size_t> nodes_per_level;  ///< how many nodes are on each
+  std::size_t min_degree = 0;                ///< out-degrees on level 0
+  std::size_t max_degree = 0;
+  double mean_degree = 0;
+  double mean_kept_degree = 0;  ///< of these, edges that the relative neighbourhood rule keeps
+};
+
+namespace detail {
+
+/// The vectors, the graph and perhaps the codes of an index, and the searches of them. hnsw_index and packed_index are one each, which
+/// differ in where these lie:
+///
+/// - `Vectors`: size(), key(slot), contains(key), row(slot), view(), and what vector_form has;
+/// - `Graph`: what graph_search says, and size(), level(slot), checksum();
+/// - `Codes`: no_codes, or are_in_use() and search(...) as pca4_codes has them.
+template <class Vectors, class Graph, class Codes>
+class graph_index {
+  using T = typename Vectors::value_type;
+  using Metric = typename Vectors::metric_type;
+
+ public:
+  using value_type = T;
+  using distance_type = alidade::distance_type<Metric, T>;
+  using neighbor_type = neighbor<distance_type>;
+
+  std::size_t size() const noexcept { return graph_.size(); }
+  bool empty() const noexcept { return size() == 0; }
+  std::size_t dimension() const noexcept { return vectors_.dimension(); }
+  bool contains(std::uint64_t key) const noexcept { return vectors_.contains(key); }
+
+  /// Gives back what earlier searches and additions needed beside the index and left for later ones, and returns how many
+  /// bytes. A pool then has them free, and its own trim() gives them to the system. May overlap with searches, whose memory
+  /// stays.
+  std::size_t trim() noexcept { return scratches_.trim() + codes_.trim(); }
+
+  /// The k nearest that a search of width ef finds (arXiv 1603.09320, algorithm 5), sorted, ties by key; fewer than k when
+  /// there are fewer, none when the index is empty.
+  std::vector<neighbor_type> search(std::span<const T> query, const search_options& options = {}) const {
+    std::error_code ec;
+    std::vector<neighbor_type> found(std::min(options.k, size()));
+    null_observer none;
+    found.resize(search_one(query, options, found, ec, whole_search(options, none)));
+    if (ec) throw_error(ec);
+    return found;
+  }
+  std::vector<neighbor_type> search(std::span<const T> query, const search_options& options,
+                                    std::error_code& ec) const {
+    std::vector<neighbor_type> found(std::min(options.k, size()));
+    found.resize(search(query, options, found, ec));
+    return found;
+  }
+
+  /// The same into `out`, which must have room for min(k, size()) answers; returns how many there are.
+  /// The observer sees the hops and distances of the search.
+  template <search_observer Observer = null_observer>
+  std::size_t search(std::span<const T> query, const search_options& options, std::span<neighbor_type> out,
+                     std::error_code& ec, Observer&& observer = {}) const {
+    return unless_exhausted(ec, std::size_t{0}, [&] {
+      return search_one(query, options, out, ec, whole_search(options, observer));
+    });
+  }
+
+  /// The same, but the width of the search is decided on the way: pacer.first_width() and pacer.next_width(progress) say it
+  /// (search_progress.hpp); options.ef, or k where that is more, is the most. The last width may be below k. Where it is at most
+  /// twice the first the answers are those of a search of that width, but for which of several at one distance; where it is more,
+  /// by steps that at most double, they nearly always are.
+  template <search_pacer<distance_type> Pacer, search_observer Observer = null_observer>
+  std::size_t search_in_steps(std::span<const T> query, const search_options& options,
+                              std::span<neighbor_type> out, Pacer&& pacer, std::error_code& ec,
+                              Observer&& observer = {}) const {
+    const auto run = [&](const graph_search& graph, scratch_type& scratch) {
+      const std::size_t k = std::min(options.k, size()), most = std::min(std::max(options.ef, k), size());
+      const std::uint32_t entry = graph.descend(scratch.query(), 0, scratch, observer);
+      graph.start(scratch.query(), entry, std::min(std::max<std::size_t>(k, 2), most), most, scratch,
+                  observer);
+      graph.search_in_steps(scratch.query(), k, most, scratch, observer, pacer);
+    };
+    return unless_exhausted(ec, std::size_t{0}, [&] { return search_one(query, options, out, ec, run); });
+  }
+
+  /// The k nearest, exactly: every vector is measured. Into `out`, which must have room for min(k, size()), sorted, ties by key;
+  /// returns how many there are.
+  std::size_t search_exact(std::span<const T> query, std::size_t k, std::span<neighbor_type> out,
+                           std::error_code& ec) const {
+    ec.clear();
+    if (k == 0) return fail(errc::invalid_option, ec);
+    if (out.size() < std::min(k, size())) return fail(errc::size_mismatch, ec);
+    return unless_exhausted(ec, std::size_t{0}, [&] {
+      typename scratches::lease scratch(scratches_);
+      scratch->resize(size(), vectors_.stride(), graph_.capacity(0));
+      if (const errc code = vectors_.prepare(query, scratch->query()); code != errc{}) return fail(code, ec);
+      exact_answers<distance_type> answers(out.first(std::min(k, size())));
+      scan_all(vectors_, static_cast<const T*>(scratch->query()), std::span(&answers, 1));
+      answers.sort();
+      return answers.count();
+    });
+  }
+
+  /// The k nearest of each row of `queries`, by options.threads threads.
+  search_results<distance_type> search(matrix_view<T> queries, const search_options& options = {}) const {
+    std::error_code ec;
+    std::size_t row = error::no_row;
+    auto results = search_batch(queries, options, ec, row);
+    if (ec) throw_error(ec, row);
+    return results;
+  }
+  search_results<distance_type> search(matrix_view<T> queries, const search_options& options,
+                                       std::error_code& ec) const {
+    return unless_exhausted(ec, search_results<distance_type>(), [&] {
+      std::size_t row = error::no_row;
+      return search_batch(queries, options, ec, row);
+    });
+  }
+
+  graph_stats stats() const {
+    graph_stats s;
+    if (empty()) return s;
+    s.levels = graph_.max_level() + 1;
+    s.nodes_per_level.assign(s.levels, 0);
+    s.min_degree = graph_.capacity(0);
+    std::size_t degrees = 0, kept = 0;
+    for (std::size_t slot = 0; slot < size(); ++slot) {
+      for (std::size_t l = 0; l <= graph_.level(slot); ++l) ++s.nodes_per_level[l];
+      const std::size_t degree = graph_.degree(0, slot);
+      s.min_degree = std::min(s.min_degree, degree);
+      s.max_degree = std::max(s.max_degree, degree);
+      degrees += degree;
+      const link* links = graph_.links(0, slot);
+      kept += static_cast<std::size_t>(
+          std::count_if(links, links + degree, [](auto l) { return l.rank() == edge_rank::kept; }));
+    }
+    s.mean_degree = static_cast<double>(degrees) / static_cast<double>(size());
+    s.mean_kept_degree = static_cast<double>(kept) / static_cast<double>(size());
+    return s;
+  }
+
+  /// A hash of the whole graph: equal for equal graphs.
+  std::uint64_t graph_checksum() const noexcept { return graph_.checksum(); }
+
+ protected:
+  using graph_search = detail::graph_search<typename Vectors::view_type, Graph>;
+  using scratch_type = typename graph_search::scratch_type;
+  using scratches = scratch_pool<scratch_type>;
+
+  graph_index(Vectors vectors, Graph graph, Codes codes, memory_resource* memory)
+      : vectors_(std::move(vectors)),
+        graph_(std::move(graph)),
+        codes_(std::move(codes)),
+        scratches_(memory) {}
+
+  // Copies of a derived object's base are of no use.
+  graph_index(graph_index&&) noexcept = default;
+  graph_index& operator=(graph_index&&) noexcept = default;
+  ~graph_index() = default;
+
+  /// Of all that is here, beside itself.
+  std::size_t held_bytes() const {
+    return vectors_.memory_bytes() + graph_.memory_bytes() + scratches_.memory_bytes() +
+           codes_.memory_bytes();
+  }
+
+  Vectors vectors_;
+  Graph graph_;
+  [[no_unique_address]] Codes codes_;
+  mutable scratches scratches_;
+
+ private:
+  static std::size_t fail(errc code, std::error_code& ec) noexcept {
+    ec = code;
+    return 0;
+  }
+
+  /// `Run` does the search proper: run(graph, scratch).
+  template <class Run>
+  std::size_t search_one(std::span<const T> query, const search_options& options,
+                         std::span<neighbor_type> out, std::error_code& ec, const Run& run) const {
+    ec.clear();
+    if (options.k == 0) return fail(errc::invalid_option, ec);
+    if (out.size() < std::min(options.k, size())) return fail(errc::size_mismatch, ec);
+    typename scratches::lease scratch(scratches_);
+    return search(query, options, out, ec, *scratch, run);
+  }
+
+  /// A search of one width.
+  template <search_observer Observer>
+  auto whole_search(const search_options& options, Observer& observer) const {
+    return [this, &options, &observer](const graph_search& graph, scratch_type& scratch) {
+      if constexpr (!std::is_same_v<Codes, no_codes>) {
+        if (codes_.are_in_use())
+          return codes_.search(vectors_, graph_, scratch.query(), options, scratch, observer);
+      }
+      const std::uint32_t entry = graph.descend(scratch.query(), 0, scratch, observer);
+      const std::size_t ef = std::min(std::max(options.ef, options.k), size());
+      graph.start(scratch.query(), entry, ef, scratch, observer);
+      graph.search_layer(scratch.query(), 0, scratch, observer);
+    };
+  }
+
+  template <class Run>
+  std::size_t search(std::span<const T> query, const search_options& options, std::span<neighbor_type> out,
+                     std::error_code& ec, scratch_type& scratch, const Run& run) const {
+    scratch.resize(size(), vectors_.stride(), graph_.capacity(0));
+    if (const errc code = vectors_.prepare(query, scratch.query()); code != errc{}) return fail(code, ec);
+    if (empty()) return 0;
+    run(graph_search(vectors_.view(), graph_), scratch);
+    const auto answer = [&](std::size_t i) {
+      return neighbor_type{vectors_.key(scratch.pool.slot(i)), ordered(scratch.pool.distance(i))};
+    };
+    const std::size_t count = std::min(options.k, scratch.pool.size());
+    for (std::size_t i = 0; i < count; ++i) out[i] = answer(i);
+    const auto answers = out.first(count);
+    std::sort(answers.begin(), answers.end());
+    // The pool breaks ties by slot. Of those at the last answer's distance the smallest keys are to stay.
+    for (std::size_t i = count; i < scratch.pool.size() && answer(i).distance == answers.back().distance;
+         ++i) {
+      const neighbor_type tied = answer(i);
+      if (!(tied < answers.back())) continue;
+      const auto position = std::upper_bound(answers.begin(), answers.end(), tied);
+      std::copy_backward(position, answers.end() - 1, answers.end());
+      *position = tied;
+    }
+    return count;
+  }
+
+  search_results<distance_type> search_batch(matrix_view<T> queries, const search_options& options,
+                                             std::error_code& ec, std::size_t& bad_row) const {
+    if (!vectors_.check_queries(queries, options.k, ec, bad_row)) return {};
+    search_results<distance_type> results(queries.rows(), std::min(options.k, size()));
+    resource_vector<std::error_code> errors(queries.rows(), scratches_.resource());
+    parallel_for(queries.rows(), 16, options.threads, [&](std::size_t begin, std::size_t end, std::size_t) {
+      typename scratches::lease scratch(scratches_);
+      null_observer none;
+      for (std::size_t i = begin; i < end; ++i) {
+        results.set_count(i, search(queries[i], options, results.slots(i), errors[i], *scratch,
+                                    whole_search(options, none)));
+      }
+    });
+    const auto bad =
+        std::find_if(errors.begin(), errors.end(), [](const std::error_code& e) { return bool(e); });
+    if (bad == errors.end()) return results;
+    ec = *bad;
+    bad_row = static_cast<std::size_t>(bad - errors.begin());
+    return {};
+  }
+};
+
+}  // namespace detail
+}  // namespace ALIDADE_ABI_NAMESPACE
+}  // namespace alidade
