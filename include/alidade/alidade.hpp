@@ -14,6 +14,7 @@
 #include <alidade/engine/adaptive_search.hpp>
 #include <alidade/index/flat_index.hpp>
 #include <alidade/index/hnsw_index.hpp>
+#include <alidade/index/packed_index.hpp>
 #include <alidade/memory/memory_monitor.hpp>
 #include <alidade/memory/memory_pool.hpp>
 #include <alidade/memory/memory_pool_synchronized.hpp>
@@ -38,3 +39,4 @@
 #include <alidade/rl/q_update.hpp>
 #include <alidade/rl/schedules.hpp>
 #include <alidade/rl/trajectory_buffer.hpp>
+#include <alidade/storage/mapped_file.hpp>

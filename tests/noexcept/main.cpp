@@ -57,6 +57,19 @@ void check_index(alidade::memory_resource* memory) {
   index.search(broken, {.k = out.size(), .ef = 64}, out, error);
   check(error == make_error_code(alidade::errc::not_finite), "a NaN in a query");
   check(index.size() == rows, "errors leave the index as it was");
+
+  const auto packed = index.pack({}, error);
+  check(!error && packed.size() == rows, "a packed index");
+  const auto opened = alidade::packed_index<float>::open(packed.image(), {.memory = memory}, {}, error);
+  check(!error && opened.search(matrix[5], {.k = 1}, out, error) == 1 && out[0].key == keys[5],
+        "and one that is opened where it lies");
+  check(alidade::packed_index<float>::open(packed.image().first(100), {}, {}, error).empty() &&
+            error == make_error_code(alidade::errc::corrupted_data),
+        "a torn image");
+  check(alidade::packed_index<float>::map("there/is/no/such/file", {}, {}, error).empty() && error,
+        "no file");
+  packed.save("there/is/no/such/folder", error);
+  check(bool(error), "no folder");
 }
 
 void check_pool() {

@@ -59,6 +59,19 @@
 #define ALIDADE_HAS_MADVISE 0
 #endif
 
+// Whether files are POSIX's, and whether they can be seen as memory. In WebAssembly that would be a copy.
+#if (defined(__unix__) || defined(__APPLE__) || defined(__EMSCRIPTEN__)) && __has_include(<unistd.h>)
+#define ALIDADE_HAS_POSIX_FILES 1
+#else
+#define ALIDADE_HAS_POSIX_FILES 0
+#endif
+
+#if ALIDADE_HAS_POSIX_FILES && !defined(__wasm__) && __has_include(<sys/mman.h>)
+#define ALIDADE_HAS_MMAP 1
+#else
+#define ALIDADE_HAS_MMAP 0
+#endif
+
 // What counts cycles beside the clocks of the standard library: x86-64's time stamp counter, the virtual counter of 64-bit ARM.
 #if defined(__x86_64__) || defined(_M_X64)
 #define ALIDADE_HAS_TSC 1

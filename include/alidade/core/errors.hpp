@@ -24,9 +24,10 @@ enum class errc {
   budget_exceeded,         ///< the object, or the memory asked for, is more than the budget has room for
   out_of_range,            ///< a state or an action is not one of the table's
   unavailable_action,      ///< the state does not have the action
-  wrong_format,            ///< the data are not what they are read as: another kind of file or element type
-  unsupported_version,     ///< the data were written by a later version of the library
-  corrupted_data,          ///< the data are torn or damaged: a size, a checksum or a value is not possible
+  wrong_format,  ///< the data are not what they are read as: another kind of file, element type, metric or codec
+  unsupported_version,  ///< the data were written by a later version of the library
+  corrupted_data,       ///< the data are torn or damaged: a size, a checksum or a value is not possible
+  misaligned,           ///< the data, which are used where they lie, do not begin at a multiple of 64 bytes
 };
 
 namespace detail {
@@ -58,11 +59,13 @@ class category final : public std::error_category {
       case errc::unavailable_action:
         return "the state does not have that action";
       case errc::wrong_format:
-        return "the data are of another kind or element type";
+        return "the data are of another kind, element type, metric or codec";
       case errc::unsupported_version:
         return "the data are of a later version";
       case errc::corrupted_data:
         return "the data are torn or damaged";
+      case errc::misaligned:
+        return "the data do not begin at a multiple of 64 bytes";
     }
     return "unknown error";
   }

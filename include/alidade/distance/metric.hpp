@@ -6,6 +6,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <span>
+#include <string_view>
 #include <type_traits>
 
 #include <alidade/config/namespace.hpp>
@@ -29,6 +30,8 @@ inline namespace ALIDADE_ABI_NAMESPACE {
 ///   registers, so that no loop needs a tail.
 /// - `template <class T> static constexpr std::size_t max_dimension`: up to which its results are right; an index refuses
 ///   more (alidade::errc::invalid_option).
+/// - `static constexpr std::string_view name`: at most 31 characters by which files say what they were ranked by; an index under
+///   a metric without a name is not written to a file.
 /// - `using pruning_metric = ...`: another metric over the same stored form, default constructible, in which a graph's
 ///   edges are pruned. The rule compares distances between three points, which means little where, as under the inner
 ///   product, a point is not nearest to itself.
@@ -185,29 +188,42 @@ struct cosine_metric : reduction_metric<cosine_of, Policy> {
 namespace metrics {
 
 /// Squared Euclidean distance.
-struct l2_squared : detail::reduction_metric<detail::l2_squared_of, fast_policy> {};
+struct l2_squared : detail::reduction_metric<detail::l2_squared_of, fast_policy> {
+  static constexpr std::string_view name = "l2_squared";
+};
 
 /// Negative inner product, so that the largest product comes first. Of bytes it is an exact std::int32_t, right up to
 /// dimension 33,025 of unsigned ones (255 * 255 * 33,025 < 2^31) and 131,071 of signed ones.
 struct inner_product : detail::reduction_metric<detail::inner_product_of, fast_policy, true> {
+  static constexpr std::string_view name = "inner_product";
   using pruning_metric = l2_squared;
 };
 
 /// Cosine distance, 1 - cos, in [0, 2]. An index stores floats and doubles divided by their norms, so a distance costs as
 /// much as an inner product; other types are stored as they are. A vector of norm zero is refused.
-struct cosine : detail::cosine_metric<fast_policy> {};
+struct cosine : detail::cosine_metric<fast_policy> {
+  static constexpr std::string_view name = "cosine";
+};
 
 /// Manhattan distance.
-struct l1 : detail::reduction_metric<detail::l1_of, fast_policy> {};
+struct l1 : detail::reduction_metric<detail::l1_of, fast_policy> {
+  static constexpr std::string_view name = "l1";
+};
 
 /// Chebyshev distance.
-struct chebyshev : detail::reduction_metric<detail::chebyshev_of, fast_policy> {};
+struct chebyshev : detail::reduction_metric<detail::chebyshev_of, fast_policy> {
+  static constexpr std::string_view name = "chebyshev";
+};
 
 /// Hamming distance of packed bits; dimensions count bytes.
-struct hamming : detail::reduction_metric<detail::hamming_of, fast_policy> {};
+struct hamming : detail::reduction_metric<detail::hamming_of, fast_policy> {
+  static constexpr std::string_view name = "hamming";
+};
 
 /// Jaccard distance of packed bits; dimensions count bytes.
-struct jaccard : detail::reduction_metric<detail::jaccard_of, fast_policy> {};
+struct jaccard : detail::reduction_metric<detail::jaccard_of, fast_policy> {
+  static constexpr std::string_view name = "jaccard";
+};
 
 /// A metric whose distances are the same, bit for bit, on every architecture but 32-bit NEON, which flushes subnormal numbers
 /// (reproducible_policy), and so is a graph that is built with it. Some always are.
@@ -215,16 +231,23 @@ template <class Metric>
 struct reproducible;
 
 template <>
-struct reproducible<l2_squared> : detail::reduction_metric<detail::l2_squared_of, reproducible_policy> {};
+struct reproducible<l2_squared> : detail::reduction_metric<detail::l2_squared_of, reproducible_policy> {
+  static constexpr std::string_view name = "reproducible l2_squared";
+};
 template <>
 struct reproducible<inner_product>
     : detail::reduction_metric<detail::inner_product_of, reproducible_policy, true> {
+  static constexpr std::string_view name = "reproducible inner_product";
   using pruning_metric = reproducible<l2_squared>;
 };
 template <>
-struct reproducible<cosine> : detail::cosine_metric<reproducible_policy> {};
+struct reproducible<cosine> : detail::cosine_metric<reproducible_policy> {
+  static constexpr std::string_view name = "reproducible cosine";
+};
 template <>
-struct reproducible<l1> : detail::reduction_metric<detail::l1_of, reproducible_policy> {};
+struct reproducible<l1> : detail::reduction_metric<detail::l1_of, reproducible_policy> {
+  static constexpr std::string_view name = "reproducible l1";
+};
 template <>
 struct reproducible<chebyshev> : chebyshev {};
 template <>

@@ -20,9 +20,11 @@
 #include <alidade/index/detail/graph_builder.hpp>
 #include <alidade/index/detail/graph_index.hpp>
 #include <alidade/index/detail/hnsw_graph.hpp>
+#include <alidade/index/detail/index_packer.hpp>
 #include <alidade/index/detail/link_journal.hpp>
 #include <alidade/index/detail/vector_set.hpp>
 #include <alidade/index/options.hpp>
+#include <alidade/index/packed_index.hpp>
 #include <alidade/memory/memory_pool_options.hpp>
 #include <alidade/memory/memory_resource.hpp>
 #include <alidade/quantize/codecs.hpp>
@@ -114,6 +116,20 @@ class hnsw_index : public detail::graph_index<detail::vector_set<T, Metric>, det
     return detail::unless_exhausted(ec, error::no_row, [&] { return add_rows(keys, rows, options, ec); });
   }
 
+  /// An immutable copy, in one piece of memory that can be saved to a file and mapped (packed_index.hpp): it has the same answers, faster
+  /// where the order of its nodes serves. Of this index's resource it takes what this index holds, and 4 bytes a vector meanwhile.
+  packed_index<T, Metric, Codec> pack(const pack_options& options = {}) const {
+    const auto order = detail::order_of(graph_, options.order, options_.memory);
+    detail::index_packer packer(vectors_, graph_, codes_, options_, order);
+    return {packer.image(), vectors_.metric(), options_.memory};
+  }
+  /// Returns an index of no vectors where a pool is exhausted.
+  packed_index<T, Metric, Codec> pack(const pack_options& options, std::error_code& ec) const {
+    ec.clear();
+    packed_index<T, Metric, Codec> none(0, vectors_.metric(), hnsw_options{.memory = options_.memory});
+    return detail::unless_exhausted(ec, std::move(none), [&] { return pack(options); });
+  }
+
  private:
   using vectors = detail::vector_set<T, Metric>;
   using pruning_metric = typename detail::pruning_metric_of<Metric>::type;
@@ -136,8 +152,7 @@ class hnsw_index : public detail::graph_index<detail::vector_set<T, Metric>, det
         options_(options) {}
 
   static bool valid(std::size_t dimension, const hnsw_options& o, const Codec& codec) noexcept {
-    return codes::valid(codec) && vectors::valid_dimension(dimension) && o.M >= 2 && o.M <= 512 &&
-           o.ef_construction >= 1 && o.ef_construction <= 65535 && o.alpha >= 1.0f && o.alpha <= 4.0f;
+    return codes::valid(codec) && vectors::valid_dimension(dimension) && detail::valid_options(o);
   }
 
   /// floor(-ln(uniform(0, 1]) / ln M): the level distribution of arXiv 1603.09320, section 4.1, with its mL = 1 / ln M.

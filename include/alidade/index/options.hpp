@@ -37,6 +37,26 @@ struct hnsw_options {
   memory_resource* memory = nullptr;
 };
 
+/// In which order an index lays its vectors, codes and links out when it is packed.
+enum class node_order {
+  as_given,       ///< that of the graph, in which they were inserted
+  breadth_first,  ///< as a breadth-first search over level 0 from the entry point meets them, so that neighbours lie near each other
+};
+
+struct pack_options {
+  node_order order = node_order::breadth_first;
+};
+
+/// How a packed_index is opened.
+struct open_options {
+  /// Whether checksums of sections of more than a megabyte, and each number of the vectors, are looked at too. Without it only what
+  /// a search could go astray by is: sizes, levels and links. Who changed the rest then gets other answers, and nothing worse.
+  bool verify = true;
+
+  /// Where memory of the index comes from; null: operator new. Vectors, codes and links are used where they lie.
+  memory_resource* memory = nullptr;
+};
+
 struct flat_options {
   memory_resource* memory = nullptr;  ///< as hnsw_options::memory
 };

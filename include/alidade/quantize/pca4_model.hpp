@@ -90,6 +90,57 @@ class pca4_model {
     }
   }
 
+  static constexpr char name[5] = "pca4";
+
+  /// What was learnt, as bytes: `saved`, then the mean, then P, row-major, as floats.
+  std::size_t saved_bytes() const noexcept {
+    return sizeof(saved) + (dimension() + components() * dimension()) * sizeof(float);
+  }
+  void save(std::span<std::byte> out) const noexcept {
+    const saved head{options_.train_rows,
+                     options_.seed,
+                     static_cast<std::uint32_t>(options_.code_bytes),
+                     static_cast<std::uint32_t>(code_bytes_),
+                     static_cast<std::uint32_t>(form_),
+                     static_cast<std::uint32_t>(components())};
+    std::byte* to = out.data();
+    const auto append = [&](const void* from, std::size_t bytes) {
+      std::memcpy(to, from, bytes);
+      to += bytes;
+    };
+    append(&head, sizeof(head));
+    append(projection_.mean().data(), projection_.mean().size_bytes());
+    append(projection_.matrix().data(), projection_.matrix().size_bytes());
+  }
+
+  /// The opposite, of bytes that are aligned to floats; false, and nothing is learnt, where that cannot be.
+  bool restore(std::span<const std::byte> in, std::size_t dimension, centred_form form) {
+    saved head;
+    if (in.size() < sizeof(head)) return false;
+    std::memcpy(&head, in.data(), sizeof(head));
+    if (head.train_rows > std::numeric_limits<std::size_t>::max()) return false;
+    const codecs::pca4 options{head.asked_bytes, static_cast<std::size_t>(head.train_rows), head.seed};
+    if (!valid(options) || !is_width(head.code_bytes) || head.form != static_cast<std::uint32_t>(form) ||
+        (options.code_bytes != 0 && options.code_bytes != head.code_bytes))
+      return false;
+    const std::size_t rows = std::min(2 * half_of(head.code_bytes), dimension);
+    const std::span<const float> numbers(reinterpret_cast<const float*>(in.data() + sizeof(head)),
+                                         (in.size() - sizeof(head)) / sizeof(float));
+    if (head.components != rows || in.size() % sizeof(float) != 0 || numbers.size() != (rows + 1) * dimension)
+      return false;
+    const std::span<const float> mean = numbers.first(dimension), matrix = numbers.subspan(dimension);
+    // Rows of P are unit vectors.
+    if (!std::all_of(mean.begin(), mean.end(), [](float x) { return is_finite(x); }) ||
+        !std::all_of(matrix.begin(), matrix.end(), [](float x) { return std::abs(x) <= 2.0f; }))
+      return false;
+    options_ = options;
+    code_bytes_ = head.code_bytes;
+    form_ = form;
+    projection_.restore(mean, matrix);
+    derive();
+    return true;
+  }
+
   /// Floats of scratch that encode() needs for each row.
   std::size_t row_floats() const noexcept { return components(); }
   /// Codes of rows, one behind the other, which are left centred, each of code_bytes() at out(i).
@@ -189,12 +240,7 @@ class pca4_model {
   void learn(std::span<const float> centred, std::size_t code_bytes, std::size_t threads) {
     code_bytes_ = code_bytes;
     projection_.learn_subspace(centred, 2 * half(), options_.seed, threads);
-    const std::size_t stride = byte_stride(), d = dimension();
-    bytes_.grow(components() * stride);
-    scales_.assign(components(), 0);
-    for (std::size_t i = 0; i < components(); ++i)
-      scales_[i] = to_bytes(projection_.matrix().subspan(i * d, d), 127, bytes_.data() + i * stride);
-    mean_square_of_scales_ = mean_square(scales_);
+    derive();
   }
 
   /// Moves so many rows, spread over all, to the end.
@@ -259,6 +305,23 @@ class pca4_model {
     return *last;
   }
 
+  struct saved {
+    std::uint64_t train_rows, seed;
+    std::uint32_t asked_bytes, code_bytes, form, components;
+  };
+  static_assert(sizeof(saved) == 32);
+
+  /// What a query is projected by, from the projection.
+  void derive() {
+    const std::size_t stride = byte_stride();
+    bytes_.grow(components() * stride);
+    scales_.assign(components(), 0);
+    for (std::size_t i = 0; i < components(); ++i)
+      scales_[i] = to_bytes(projection_.matrix().subspan(i * dimension(), dimension()), 127,
+                            bytes_.data() + i * stride);
+    mean_square_of_scales_ = mean_square(scales_);
+  }
+
   std::size_t byte_stride() const noexcept { return round_up(dimension(), cache_line); }
 
   static double mean_square(std::span<const float> x) noexcept {
@@ -282,7 +345,8 @@ class pca4_model {
   }
 
   /// How many components are in the lower halves of a code's bytes, and in the upper ones.
-  std::size_t half() const noexcept { return code_bytes_ - sizeof(tail); }
+  std::size_t half() const noexcept { return half_of(code_bytes_); }
+  static constexpr std::size_t half_of(std::size_t code_bytes) noexcept { return code_bytes - sizeof(tail); }
 
   template <class Out>
   void encode_centred(std::span<const float> rows, std::span<float> projected, const Out& out) const {

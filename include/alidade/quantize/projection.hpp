@@ -74,6 +74,12 @@ class projection {
     turn(components, dimension, random, threads);
   }
 
+  /// What was learnt before: as many rows of P as there are components, each as long as the mean.
+  void restore(std::span<const float> mean, std::span<const float> matrix) {
+    mean_.assign(mean.begin(), mean.end());
+    matrix_.assign(matrix.begin(), matrix.end());
+  }
+
   /// Takes the mean from a row.
   void centre(std::span<float> x) const noexcept { ops::multiply_add(-1.0f, mean_, x, x); }
 

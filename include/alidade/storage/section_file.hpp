@@ -97,6 +97,39 @@ inline std::uint64_t checksum_of(const file_header& header, std::span<const sect
   return xxhash64::of(bytes.data(), 32 + table.size_bytes());
 }
 
+/// What can be told of a header before its table is there.
+inline errc check_header(const file_header& header, const file_kind& kind) noexcept {
+  if (header.magic != file_magic || header.kind != kind.name) return errc::wrong_format;
+  if (header.sections > max_sections || header.zeros != decltype(header.zeros){}) return errc::corrupted_data;
+  return errc{};
+}
+
+/// And with it: checksum, version, element type, and that the sections lie one behind the other, up to header.size.
+inline errc check_table(const file_header& header, std::span<const section> table,
+                        const file_kind& kind) noexcept {
+  if (header.checksum != checksum_of(header, table)) return errc::corrupted_data;
+  if (header.version == 0 || header.version > kind.version) return errc::unsupported_version;
+  if (header.element != kind.element) return errc::wrong_format;
+  // What the checksum has vouched for may still have been written with intent.
+  std::uint64_t end = sizeof(file_header) + table.size_bytes();
+  for (const section& s : table) {
+    if (s.zero != 0 || s.offset != next_section(end)) return errc::corrupted_data;
+    if (s.size > std::numeric_limits<std::uint64_t>::max() / 2 - s.offset) return errc::corrupted_data;
+    end = s.offset + s.size;
+  }
+  return end == header.size ? errc{} : errc::corrupted_data;
+}
+
+/// The header of an object that ends at `size`, with that table.
+inline file_header header_of(const file_kind& kind, std::span<const section> table,
+                             std::uint64_t size) noexcept {
+  file_header header{
+      file_magic, kind.name, kind.version, static_cast<std::uint32_t>(table.size()), kind.element, size,
+      0,          {}};
+  header.checksum = checksum_of(header, table);
+  return header;
+}
+
 /// Collects sections, which must stay where they are until they are written.
 class section_writer {
  public:
@@ -129,15 +162,7 @@ class section_writer {
       end = table[i].offset + bytes.size();
     }
     const std::span<const section> lines(table.data(), sections_.size());
-    file_header header{file_magic,
-                       kind_.name,
-                       kind_.version,
-                       static_cast<std::uint32_t>(sections_.size()),
-                       kind_.element,
-                       end,
-                       0,
-                       {}};
-    header.checksum = checksum_of(header, lines);
+    const file_header header = header_of(kind_, lines, end);
     put(out, &header, sizeof(header));
     put(out, lines.data(), lines.size_bytes());
     std::uint64_t written = sizeof(header) + lines.size_bytes();
@@ -208,23 +233,11 @@ class section_reader {
   std::error_code read_header(std::istream& in, const file_kind& kind) {
     file_header header{};
     if (!fill(in, &header, sizeof(header))) return errc::corrupted_data;
-    if (header.magic != file_magic || header.kind != kind.name) return errc::wrong_format;
-    if (header.sections > max_sections || header.zeros != decltype(header.zeros){})
-      return errc::corrupted_data;
+    if (const errc code = check_header(header, kind); code != errc{}) return code;
     table_.resize(header.sections);
     if (!fill(in, table_.data(), table_.size() * sizeof(section))) return errc::corrupted_data;
-    if (header.checksum != checksum_of(header, table_)) return errc::corrupted_data;
-    if (header.version == 0 || header.version > kind.version) return errc::unsupported_version;
-    if (header.element != kind.element) return errc::wrong_format;
     version_ = header.version;
-    // What the checksum has vouched for may still have been written with intent.
-    std::uint64_t end = sizeof(file_header) + table_.size() * sizeof(section);
-    for (const section& s : table_) {
-      if (s.zero != 0 || s.offset != next_section(end)) return errc::corrupted_data;
-      if (s.size > std::numeric_limits<std::uint64_t>::max() / 2 - s.offset) return errc::corrupted_data;
-      end = s.offset + s.size;
-    }
-    return end == header.size ? errc{} : errc::corrupted_data;
+    return check_table(header, table_, kind);
   }
 
   std::error_code read_sections(std::istream& in) {

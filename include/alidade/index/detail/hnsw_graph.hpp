@@ -36,6 +36,27 @@ class link {
 };
 static_assert(sizeof(link) == 4);
 
+/// How many neighbours a node has: its row but for the links to itself at the end.
+template <class Graph>
+std::size_t degree_in(const Graph& graph, std::size_t level, std::size_t slot) noexcept {
+  const link* const row = graph.links(level, slot);
+  std::size_t count = graph.capacity(level);
+  while (count > 0 && row[count - 1].slot() == slot) --count;
+  return count;
+}
+
+template <class Graph>
+std::uint64_t checksum_of(const Graph& graph) noexcept {
+  std::uint64_t hash = mix64(graph.capacity(1)) ^ graph.entry_point();
+  for (std::size_t slot = 0; slot < graph.size(); ++slot) {
+    for (std::size_t l = 0; l <= graph.level(slot); ++l) {
+      const link* const row = graph.links(l, slot);
+      for (std::size_t i = 0; i < graph.capacity(l); ++i) hash = mix64(hash ^ row[i].bits());
+    }
+  }
+  return hash;
+}
+
 /// The links of all nodes.
 ///
 ///     level 0:        one row of 2 M links a node, its slot the row's number
@@ -64,10 +85,7 @@ class hnsw_graph {
   }
 
   std::size_t degree(std::size_t level, std::size_t slot) const noexcept {
-    const link* row = links(level, slot);
-    std::size_t count = capacity(level);
-    while (count > 0 && row[count - 1].slot() == slot) --count;
-    return count;
+    return degree_in(*this, level, slot);
   }
 
   /// Room for nodes with these levels, appended to those there are. Strong guarantee.
@@ -116,16 +134,7 @@ class hnsw_graph {
   void set_entry_point(std::uint32_t slot) noexcept { entry_point_ = slot; }
 
   /// A hash of all levels, links and the entry point; equal graphs have equal checksums on every platform.
-  std::uint64_t checksum() const noexcept {
-    std::uint64_t hash = mix64(M_) ^ entry_point_;
-    for (std::size_t slot = 0; slot < size(); ++slot) {
-      for (std::size_t l = 0; l <= level(slot); ++l) {
-        const link* row = links(l, slot);
-        for (std::size_t i = 0; i < capacity(l); ++i) hash = mix64(hash ^ row[i].bits());
-      }
-    }
-    return hash;
-  }
+  std::uint64_t checksum() const noexcept { return checksum_of(*this); }
 
   std::size_t memory_bytes() const noexcept {
     return base_.memory_bytes() + upper_.memory_bytes() + levels_.capacity() * sizeof(std::uint8_t) +

@@ -27,7 +27,7 @@ class vector_set : public vector_form<T, Metric> {
 
  public:
   using view_type = vector_view<T, Metric>;
-  static constexpr std::size_t max_rows = (std::size_t{1} << 30) - 1;  // a link has two bits beside the slot
+  static constexpr std::size_t max_rows = max_index_rows;
 
   vector_set(std::size_t dimension, Metric metric, memory_resource* memory = nullptr)
       : form(dimension, std::move(metric)), rows_(dimension, memory), keys_(memory) {}

@@ -43,6 +43,9 @@ bool all_finite(std::span<const T> v) noexcept {
   return finite;
 }
 
+/// Of any index: a link has two bits beside the slot.
+inline constexpr std::size_t max_index_rows = (std::size_t{1} << 30) - 1;
+
 /// Stored vectors, by slot, and distances between them in one metric. A view: it owns neither. `Rows` says where they lie.
 template <class T, metric<T> Metric, class Rows = stored_rows<T>>
 class vector_view {

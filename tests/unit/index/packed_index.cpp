@@ -1,0 +1,797 @@
+#include <doctest/doctest.h>
+
+#include <algorithm>
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+#include <cstdlib>
+#include <cstring>
+#include <limits>
+#include <span>
+#include <string>
+#include <system_error>
+#include <thread>
+#include <type_traits>
+#include <utility>
+#include <vector>
+
+#include <alidade/engine/adaptive_search.hpp>
+#include <alidade/index/flat_index.hpp>
+#include <alidade/index/hnsw_index.hpp>
+#include <alidade/index/packed_index.hpp>
+#include <alidade/memory/aligned.hpp>
+#include <alidade/memory/memory_pool.hpp>
+#include <alidade/storage/section_file.hpp>
+
+#include "../../support.hpp"
+#include "../../temporary_path.hpp"
+
+using namespace alidade;
+
+namespace {
+
+constexpr hnsw_options packed_graph_options{.M = 6, .ef_construction = 30};
+
+template <class T>
+std::vector<T> packed_values(std::size_t rows, std::size_t columns, std::uint32_t seed) {
+  const test::dataset<float> numbers(rows, columns, seed);
+  std::vector<T> values;
+  for (const float x : numbers.values) {
+    if constexpr (std::is_same_v<T, std::int8_t>) {
+      values.push_back(static_cast<T>(std::clamp(50.0f * x, -128.0f, 127.0f)));
+    } else if constexpr (std::is_same_v<T, std::uint8_t>) {
+      values.push_back(static_cast<T>(std::clamp(128.0f + 50.0f * x, 0.0f, 255.0f)));
+    } else if constexpr (std::is_same_v<T, bits8>) {
+      values.push_back(static_cast<T>(static_cast<std::uint8_t>(static_cast<int>(100.0f * x) & 255)));
+    } else {
+      values.push_back(T(x));
+    }
+  }
+  return values;
+}
+
+/// Rows with keys in no order, in an index that has got them in several calls.
+template <class T, class Metric, class Codec>
+struct packed_source {
+  std::size_t columns;
+  std::vector<T> values;
+  std::vector<std::uint64_t> keys;
+  hnsw_index<T, Metric, Codec> index;
+
+  packed_source(std::size_t rows, std::size_t columns_, std::uint32_t seed = 601,
+                const hnsw_options& options = packed_graph_options, const Codec& codec = {})
+      : columns(columns_),
+        values(packed_values<T>(rows, columns_, seed)),
+        keys(rows),
+        index(columns_, options, {}, codec) {
+    for (std::size_t i = 0; i < rows; ++i) keys[i] = (i * 7919 + 5) % 100'003;
+    for (std::size_t first = 0; first < rows;) {
+      const std::size_t count = std::min(rows - first, rows / 2 + 1);
+      index.add(std::span(keys).subspan(first, count), {values.data() + first * columns, count, columns});
+      first += count;
+    }
+  }
+
+  matrix_view<T> view() const { return {values.data(), keys.size(), columns}; }
+};
+
+struct packed_growing {
+  std::size_t first_width() const { return 12; }
+  template <class Progress>
+  std::size_t next_width(const Progress& p) const {
+    return p.width < 40 ? p.width + 12 : 0;
+  }
+};
+
+/// Whether a packed index answers as the one it was made from: all forms of searches, and what they cost.
+template <class Index, class Packed, class Source>
+bool packed_same(const Index& index, const Packed& packed, const Source& source, bool has_ties = false) {
+  using neighbor_type = typename Index::neighbor_type;
+  bool same = packed.size() == index.size() && packed.dimension() == index.dimension() &&
+              packed.empty() == index.empty();
+  const auto all_rows = source.view();
+  const matrix_view<typename Index::value_type> queries(
+      all_rows.data(), std::min<std::size_t>(all_rows.rows(), 30), all_rows.columns());
+  for (const search_options& options : {search_options{.k = 1, .ef = 1}, search_options{.k = 10, .ef = 20},
+                                        search_options{.k = 7, .ef = 300}}) {
+    std::vector<neighbor_type> out(options.k), expected(options.k);
+    for (std::size_t q = 0; q < queries.rows() && !has_ties; q += 2) {
+      std::error_code ec;
+      counting_observer counts, expected_counts;
+      same = same && packed.search(queries[q], options) == index.search(queries[q], options);
+      same = same && packed.search(queries[q], options, ec) == index.search(queries[q], options) && !ec;
+      same = same && packed.search(queries[q], options, out, ec, counts) ==
+                         index.search(queries[q], options, expected, ec, expected_counts);
+      same = same && out == expected && counts.hops == expected_counts.hops &&
+             counts.distances == expected_counts.distances;
+      same = same && packed.search_in_steps(queries[q], options, out, packed_growing{}, ec) ==
+                         index.search_in_steps(queries[q], options, expected, packed_growing{}, ec);
+      same = same && out == expected && !ec;
+    }
+    for (std::size_t q = 0; q < queries.rows(); q += 7) {
+      std::error_code ec;
+      same = same && packed.search_exact(queries[q], options.k, out, ec) ==
+                         index.search_exact(queries[q], options.k, expected, ec);
+      same = same && out == expected && !ec;
+    }
+    for (const std::size_t threads : {1u, 3u}) {
+      auto several = options;
+      several.threads = threads;
+      const auto all = packed.search(queries, several), expected_all = index.search(queries, several);
+      same = same && all.size() == expected_all.size();
+      for (std::size_t q = 0; q < all.size() && !has_ties && same; ++q)
+        same = std::equal(all[q].begin(), all[q].end(), expected_all[q].begin(), expected_all[q].end());
+    }
+  }
+  for (const std::uint64_t key : source.keys) same = same && packed.contains(key);
+  for (const std::uint64_t key : {std::uint64_t{3}, std::uint64_t{100'003}, ~std::uint64_t{0}})
+    same = same && packed.contains(key) == index.contains(key);
+  const graph_stats stats = packed.stats(), expected = index.stats();
+  return same && stats.nodes_per_level == expected.nodes_per_level && stats.levels == expected.levels &&
+         stats.min_degree == expected.min_degree && stats.max_degree == expected.max_degree &&
+         stats.mean_degree == expected.mean_degree && stats.mean_kept_degree == expected.mean_kept_degree;
+}
+
+template <class Packed>
+detail::aligned_bytes packed_copy(const Packed& packed) {
+  detail::aligned_bytes copy(packed.image().size());
+  std::memcpy(copy.data(), packed.image().data(), copy.size());
+  return copy;
+}
+
+std::span<const std::byte> packed_span(const detail::aligned_bytes& bytes) {
+  return {bytes.data(), bytes.size()};
+}
+
+/// Packed, opened and mapped it is the same. Where distances are equal the order of the nodes decides; given that, all is the same.
+template <class T, class Metric, class Codec = codecs::none>
+void packed_check(std::size_t rows, std::size_t columns, bool has_ties = false) {
+  CAPTURE(rows);
+  const packed_source<T, Metric, Codec> source(rows, columns);
+  for (const node_order order : {node_order::as_given, node_order::breadth_first}) {
+    const bool differs = has_ties && order != node_order::as_given;
+    const auto packed = source.index.pack({.order = order});
+    CHECK(packed_same(source.index, packed, source, differs));
+    CHECK(packed.options().M == 6);
+    CHECK(packed.options().ef_construction == 30);
+    if (order == node_order::as_given) CHECK(packed.graph_checksum() == source.index.graph_checksum());
+
+    const auto bytes = packed_copy(packed);
+    using index_type = std::remove_cv_t<decltype(packed)>;
+    const auto opened = index_type::open(packed_span(bytes));
+    CHECK(packed_same(source.index, opened, source, differs));
+    CHECK(opened.image().data() == bytes.data());
+    CHECK(opened.graph_checksum() == packed.graph_checksum());
+    const auto trusted = index_type::open(packed_span(bytes), {.verify = false});
+    CHECK(packed_same(source.index, trusted, source, differs));
+
+    const test::temporary_path path;
+    opened.save(path.name());
+    const auto mapped = index_type::map(path.name());
+    CHECK(packed_same(source.index, mapped, source, differs));
+    CHECK(mapped.image().size() == packed.image().size());
+    CHECK(std::memcmp(mapped.image().data(), packed.image().data(), packed.image().size()) == 0);
+  }
+}
+
+/// Makes all checksums of a damaged image right, so that what is behind them is what finds the damage.
+void packed_seal(std::span<std::byte> image) {
+  detail::file_header header;
+  if (image.size() < sizeof(header)) return;
+  std::memcpy(&header, image.data(), sizeof(header));
+  const std::size_t count = header.sections;
+  if (count > detail::max_sections || image.size() < sizeof(header) + count * sizeof(detail::section)) return;
+  std::vector<detail::section> table(count);
+  std::memcpy(table.data(), image.data() + sizeof(header), count * sizeof(detail::section));
+  for (detail::section& s : table) {
+    if (s.offset > image.size() || s.size > image.size() - s.offset) continue;
+    s.checksum = detail::xxhash64::of(image.data() + s.offset, static_cast<std::size_t>(s.size));
+  }
+  header.checksum = detail::checksum_of(header, table);
+  std::memcpy(image.data() + sizeof(header), table.data(), count * sizeof(detail::section));
+  std::memcpy(image.data(), &header, sizeof(header));
+}
+
+/// Everything that an index does; what it finds may be anything, in order.
+template <class Packed>
+bool packed_use(const Packed& packed, const std::vector<float>& query) {
+  using T = typename Packed::value_type;
+  if (packed.dimension() == 0 || packed.dimension() > 100) return packed.empty();
+  std::vector<T> vector;
+  for (std::size_t i = 0; i < packed.dimension(); ++i) vector.push_back(T(query[i % query.size()]));
+  std::vector<typename Packed::neighbor_type> out(20);
+  std::error_code ec;
+  bool sorted = true;
+  for (const std::size_t ef : {1u, 30u, 2000u}) {
+    const std::size_t count = packed.search(vector, {.k = 20, .ef = ef}, out, ec);
+    sorted = sorted && std::is_sorted(out.begin(), out.begin() + static_cast<std::ptrdiff_t>(count));
+  }
+  packed.search_exact(vector, 20, out, ec);
+  packed.search_in_steps(vector, {.k = 5, .ef = 60}, out, packed_growing{}, ec);
+  static_cast<void>(packed.contains(17));
+  static_cast<void>(packed.stats());
+  static_cast<void>(packed.graph_checksum());
+  return sorted;
+}
+
+/// Opens an image in which bytes were changed, checksums right or not, and uses it if it can be opened.
+template <class Packed>
+struct packed_fuzz {
+  detail::aligned_bytes good, bytes;
+  std::vector<float> query;
+  std::size_t opened = 0, refused = 0;
+  bool sorted = true;
+
+  packed_fuzz(const Packed& packed, std::vector<float> query_)
+      : good(packed_copy(packed)), bytes(packed_copy(packed)), query(std::move(query_)) {}
+
+  void restore() { std::memcpy(bytes.data(), good.data(), good.size()); }
+
+  void try_both(bool verify = true) {
+    for (const bool is_sealed : {false, true}) {
+      if (is_sealed) packed_seal({bytes.data(), bytes.size()});
+      std::error_code ec;
+      const Packed index = Packed::open(packed_span(bytes), {.verify = verify}, {}, ec);
+      ++(ec ? refused : opened);
+      if (ec) sorted = sorted && index.empty();
+      sorted = sorted && packed_use(index, query);
+      // Without a new checksum nothing passes.
+      if (!is_sealed && verify) CHECK(ec);
+    }
+  }
+
+  /// Changes each of the bytes [begin, end) in several ways.
+  void run(std::size_t begin, std::size_t end, std::size_t step, bool verify = true) {
+    for (std::size_t i = begin; i < end; i += step) {
+      for (const int flip : {1, 0x80, 0xff}) {
+        restore();
+        bytes.data()[i] ^= static_cast<std::byte>(flip);
+        try_both(verify);
+      }
+    }
+  }
+};
+
+/// Where a section of an image is.
+detail::section packed_section(std::span<const std::byte> image, const char (&name)[5]) {
+  detail::file_header header;
+  std::memcpy(&header, image.data(), sizeof(header));
+  for (std::size_t i = 0; i < header.sections; ++i) {
+    detail::section s;
+    std::memcpy(&s, image.data() + sizeof(header) + i * sizeof(s), sizeof(s));
+    if (s.name == detail::name_of(name)) return s;
+  }
+  return {};
+}
+
+/// The error of opening an image in which a number of a section was changed, with checksums that are right.
+template <class Packed, class Value>
+std::error_code packed_changed(const Packed& packed, const char (&section)[5], std::size_t offset,
+                               Value value, const open_options& options = {}) {
+  detail::aligned_bytes bytes = packed_copy(packed);
+  const auto at = static_cast<std::size_t>(packed_section(packed_span(bytes), section).offset) + offset;
+  std::memcpy(bytes.data() + at, &value, sizeof(value));
+  packed_seal({bytes.data(), bytes.size()});
+  std::error_code ec;
+  const Packed index = Packed::open(packed_span(bytes), options, {}, ec);
+  CHECK(packed_use(index, {0.5f, -0.25f}));
+  return ec;
+}
+
+/// Counts bytes, and at the n-th allocation from now is exhausted.
+class packed_resource final : public memory_resource {
+ public:
+  void fail_at(std::size_t n) { until_failure_ = n; }
+  std::size_t bytes() const { return bytes_; }
+
+ private:
+  void* do_allocate(std::size_t size, std::size_t alignment) override {
+    if (until_failure_ != 0 && until_failure_.fetch_sub(1) == 1) throw memory_pool_exhausted();
+    void* const block = detail::allocate_from(nullptr, size, alignment);
+    bytes_ += size;
+    return block;
+  }
+  void do_deallocate(void* block, std::size_t size, std::size_t alignment) override {
+    bytes_ -= size;
+    detail::deallocate_to(nullptr, block, size, alignment);
+  }
+  bool do_is_equal(const memory_resource& other) const noexcept override { return this == &other; }
+
+  std::atomic<std::size_t> until_failure_{0}, bytes_{0};
+};
+
+/// A metric that files have no name for, and one with a name of its own.
+struct packed_nameless {
+  float operator()(std::span<const float> a, std::span<const float> b) const {
+    float sum = 0;
+    for (std::size_t i = 0; i < a.size(); ++i) sum += weight * (a[i] - b[i]) * (a[i] - b[i]);
+    return sum;
+  }
+  float weight = 1;
+};
+struct packed_weighted : packed_nameless {
+  static constexpr std::string_view name = "weighted";
+};
+
+template <class Index>
+constexpr bool packed_can_be_saved = requires(const Index& index) {
+  index.save("a");
+};
+
+template <class Metric = metrics::l2_squared, class Codec = codecs::none>
+using packed_floats = packed_source<float, Metric, Codec>;
+
+}  // namespace
+
+TEST_CASE("a packed index answers as the index it was made from: floats") {
+  for (const std::size_t rows : {0u, 1u, 2u, 3u, 100u, 700u}) {
+    packed_check<float, metrics::l2_squared>(rows, 20);
+    packed_check<float, metrics::l2_squared, codecs::pca4>(rows, 20);
+  }
+  packed_check<float, metrics::inner_product>(300, 17);
+  packed_check<float, metrics::inner_product, codecs::pca4>(600, 17);
+  packed_check<float, metrics::cosine>(300, 33);
+  packed_check<float, metrics::cosine, codecs::pca4>(600, 33);
+  packed_check<float, metrics::l1>(300, 5);
+  packed_check<float, metrics::reproducible<metrics::l2_squared>>(300, 20);
+}
+
+TEST_CASE("a packed index answers as the index it was made from: other elements") {
+  packed_check<double, metrics::l2_squared>(200, 12);
+  packed_check<double, metrics::cosine, codecs::pca4>(550, 12);
+  packed_check<f16, metrics::l2_squared>(200, 24, true);
+  packed_check<bf16, metrics::inner_product, codecs::pca4>(550, 24, true);
+  packed_check<std::uint8_t, metrics::l2_squared>(200, 24, true);
+  packed_check<std::uint8_t, metrics::l2_squared, codecs::pca4>(550, 24, true);
+  packed_check<std::int8_t, metrics::inner_product>(200, 24, true);
+  packed_check<std::int8_t, metrics::cosine>(200, 24, true);
+  packed_check<bits8, metrics::hamming>(200, 9, true);
+}
+
+TEST_CASE("codes of any width are packed") {
+  for (const std::size_t code_bytes : {128u, 192u}) {
+    const packed_floats<metrics::l2_squared, codecs::pca4> source(520, 130, 602, packed_graph_options,
+                                                                  {.code_bytes = code_bytes});
+    const auto packed = source.index.pack();
+    CHECK(packed_same(source.index, packed, source));
+    const auto bytes = packed_copy(packed);
+    CHECK(packed_same(source.index, decltype(packed.open({}))::open(packed_span(bytes)), source));
+  }
+}
+
+TEST_CASE("the widest search of a packed index is exact, of equal vectors too") {
+  packed_floats<> source(300, 4);
+  std::vector<float> equal(300 * 4, 0.5f);
+  std::vector<std::uint64_t> keys(300);
+  for (std::size_t i = 0; i < keys.size(); ++i) keys[i] = 200'000 + 3 * i;
+  source.index.add(keys, {equal.data(), 300, 4});
+  const auto packed = source.index.pack();
+  for (const std::size_t q : {0u, 100u, 299u}) {
+    std::vector<neighbor<float>> exact(600);
+    std::error_code ec;
+    CHECK(source.index.search_exact(source.view()[q], 600, exact, ec) == 600);
+    CHECK(packed.search(source.view()[q], {.k = 600, .ef = 600}) == exact);
+  }
+  const auto found = packed.search(std::span(equal).first(4), {.k = 300, .ef = 600});
+  CHECK(found.size() == 300);
+  CHECK(found.front().key == 200'000);
+  CHECK(found.back().key == 200'000 + 3 * 299);
+}
+
+TEST_CASE("the same vectors give the same image, whatever the threads") {
+  const packed_floats<metrics::l2_squared, codecs::pca4> source(600, 9);
+  hnsw_index<float, metrics::l2_squared, codecs::pca4> other(9, packed_graph_options);
+  other.add(std::span(source.keys).first(301), {source.values.data(), 301, 9}, {.threads = 3});
+  other.add(std::span(source.keys).subspan(301), {source.values.data() + 301 * 9, 299, 9}, {.threads = 2});
+  const auto image = source.index.pack(), same = other.pack();
+  CHECK(image.image().size() == same.image().size());
+  CHECK(std::memcmp(image.image().data(), same.image().data(), image.image().size()) == 0);
+}
+
+TEST_CASE("a breadth-first order is of all nodes, and depends on links alone") {
+  detail::hnsw_graph graph(2);
+  graph.reserve(6, 0);
+  for (int i = 0; i < 6; ++i) graph.append(0);
+  const auto set = [&](std::size_t from, std::vector<std::uint32_t> to) {
+    for (std::size_t i = 0; i < to.size(); ++i) graph.links(0, from)[i] = {to[i], detail::edge_rank::kept};
+  };
+  graph.set_entry_point(3);
+  set(3, {5, 1});
+  set(5, {3, 0});
+  set(1, {5});
+  set(4, {2});
+  const auto order = detail::breadth_first_order(graph, nullptr);
+  CHECK(std::vector<std::uint32_t>(order.begin(), order.end()) ==
+        std::vector<std::uint32_t>{3, 5, 1, 0, 2, 4});
+  const auto given = detail::order_of(graph, node_order::as_given, nullptr);
+  CHECK(std::vector<std::uint32_t>(given.begin(), given.end()) ==
+        std::vector<std::uint32_t>{0, 1, 2, 3, 4, 5});
+}
+
+TEST_CASE("what is not the index that is opened is refused, and says why") {
+  const packed_floats<> source(30, 8);
+  const auto packed = source.index.pack();
+  const auto bytes = packed_copy(packed);
+  const auto image = packed_span(bytes);
+  std::error_code ec;
+  const auto refused = [&]<class Index>(std::span<const std::byte> what, errc code, Index*) {
+    const Index index = Index::open(what, {}, {}, ec);
+    CHECK(ec == code);
+    CHECK(index.empty());
+    CHECK(index.image().empty());
+    CHECK_THROWS_AS(Index::open(what), error);
+  };
+  using same = packed_index<float>;
+  same* const type = nullptr;
+  refused(image, errc::wrong_format, static_cast<packed_index<double>*>(nullptr));
+  refused(image, errc::wrong_format, static_cast<packed_index<float, metrics::inner_product>*>(nullptr));
+  refused(image, errc::wrong_format,
+          static_cast<packed_index<float, metrics::reproducible<metrics::l2_squared>>*>(nullptr));
+  refused(image.first(image.size() - 1), errc::corrupted_data, type);
+  refused({}, errc::corrupted_data, type);
+  detail::aligned_bytes shifted(bytes.size() + 8);
+  std::memcpy(shifted.data() + 8, bytes.data(), bytes.size());
+  refused({shifted.data() + 8, bytes.size()}, errc::misaligned, type);
+  // Few vectors have no codes, more would have them.
+  CHECK(packed_index<float, metrics::l2_squared, codecs::pca4>::open(image).size() == 30);
+  const packed_floats<> more(520, 8);
+  const auto without = packed_copy(more.index.pack());
+  refused(packed_span(without), errc::wrong_format,
+          static_cast<packed_index<float, metrics::l2_squared, codecs::pca4>*>(nullptr));
+  const packed_floats<metrics::l2_squared, codecs::pca4> coded(520, 8);
+  const auto with = packed_copy(coded.index.pack());
+  refused(packed_span(with), errc::wrong_format, type);
+  // Sizes do not tell these apart.
+  const packed_source<std::int8_t, metrics::l2_squared, codecs::none> signed_bytes(30, 8);
+  const auto of_i8 = packed_copy(signed_bytes.index.pack());
+  refused(packed_span(of_i8), errc::wrong_format, static_cast<packed_index<std::uint8_t>*>(nullptr));
+  const packed_source<f16, metrics::l2_squared, codecs::none> halves(30, 8);
+  const auto of_f16 = packed_copy(halves.index.pack());
+  refused(packed_span(of_f16), errc::wrong_format, static_cast<packed_index<bf16>*>(nullptr));
+  CHECK(same::open(image, {}, {}, ec).size() == 30);
+  CHECK_FALSE(ec);
+}
+
+TEST_CASE("a later version is refused as one") {
+  const packed_floats<> source(3, 8);
+  auto bytes = packed_copy(source.index.pack());
+  const std::uint32_t later = 2;
+  std::memcpy(bytes.data() + 12, &later, sizeof(later));
+  packed_seal({bytes.data(), bytes.size()});
+  std::error_code ec;
+  static_cast<void>(packed_index<float>::open(packed_span(bytes), {}, {}, ec));
+  CHECK(ec == errc::unsupported_version);
+}
+
+TEST_CASE("sizes, levels, links and keys that cannot be are found, whatever the checksums") {
+  const packed_floats<metrics::l2_squared, codecs::pca4> source(600, 8);
+  const auto packed = source.index.pack({.order = node_order::as_given});
+  const auto changed = [&](const auto& section, std::size_t offset, auto value) {
+    return packed_changed(packed, section, offset, value) == errc::corrupted_data;
+  };
+  const std::uint64_t huge = ~std::uint64_t{0};
+  CHECK(packed_changed(packed, "SHAP", 0, packed.image()[packed.image().size() - 1]) == errc::wrong_format);
+  for (const std::uint64_t value :
+       {std::uint64_t{0}, std::uint64_t{9}, huge, huge / 2 + 1, std::uint64_t{1} << 30}) {
+    CHECK(changed("SHAP", 40, value));  // dimension
+    CHECK(changed("SHAP", 48, value));  // stride
+    CHECK(changed("SHAP", 56, value));  // count
+    CHECK(changed("SHAP", 64, value));  // M
+    CHECK(changed("SHAP", 72, value));  // rows of upper links
+    CHECK(changed("SHAP", 80, value));  // bytes of a code
+    CHECK(changed("SHAP", 88, value));  // bytes of a model
+  }
+  CHECK(changed("SHAP", 96, std::uint32_t{600}));        // the entry point is no node
+  CHECK(changed("SHAP", 96, detail::hnsw_graph::npos));  // there is none
+  CHECK(changed("SHAP", 100, std::uint32_t{0}));         // it is not of the highest level
+  CHECK(changed("SHAP", 100, std::uint32_t{200}));
+  CHECK(changed("OPTS", 0, std::uint64_t{0}));                          // ef_construction
+  CHECK(changed("OPTS", 16, std::numeric_limits<float>::quiet_NaN()));  // alpha
+  CHECK(changed("OPTS", 20, std::uint32_t{2}));                         // fill
+  CHECK(changed("LNK0", 0, std::uint32_t{600}));                        // a link to no node
+  CHECK(changed("LNK0", 0, std::uint32_t{3} << 30));                    // of no rank
+  CHECK(changed("LEVL", 0, std::uint8_t{255}));
+  CHECK(changed("UPPR", 4, std::uint32_t{599}));
+  CHECK(changed("KORD", 0, std::uint32_t{600}));  // no slot
+  CHECK(changed("KORD", 0, std::uint32_t{0x80000000}));
+  // A link of level 1 to a node that is on level 0 only.
+  std::uint32_t low = 0;
+  while (packed.image()[static_cast<std::size_t>(packed_section(packed.image(), "LEVL").offset) + low] !=
+         std::byte{})
+    ++low;
+  CHECK(changed("LNKU", 0, low));
+  // One key twice.
+  std::uint64_t key = 0;
+  std::memcpy(&key,
+              packed.image().data() + static_cast<std::size_t>(packed_section(packed.image(), "KEYS").offset),
+              8);
+  CHECK(changed("KEYS", 8, key));
+  // A model of numbers that are none, or none of its own.
+  CHECK(changed("MODL", 0, std::uint64_t{0}));     // rows to learn from
+  CHECK(changed("MODL", 16, std::uint32_t{128}));  // asked for 128 bytes, and has 64
+  CHECK(changed("MODL", 16, std::uint32_t{1}));
+  CHECK(changed("MODL", 20, std::uint32_t{128}));
+  CHECK(changed("MODL", 24, std::uint32_t{1}));
+  CHECK(changed("MODL", 28, std::uint32_t{7}));
+  CHECK(changed("MODL", 32, std::numeric_limits<float>::infinity()));
+  CHECK(changed("MODL", 32 + 8 * 4, 3.0f));
+}
+
+TEST_CASE("vectors that are not finite are refused, or else do no harm") {
+  const packed_floats<> source(200, 10);
+  const auto packed = source.index.pack();
+  const float nan = std::numeric_limits<float>::quiet_NaN();
+  for (const float x :
+       {nan, -nan, std::numeric_limits<float>::infinity(), -std::numeric_limits<float>::infinity()}) {
+    for (const std::size_t row : {0u, 3u, 199u}) {
+      CHECK(packed_changed(packed, "ROWS", row * 64 + 4, x) == errc::corrupted_data);
+      CHECK_FALSE(packed_changed(packed, "ROWS", row * 64 + 4, x, {.verify = false}));
+    }
+  }
+  // Nor may a row end in anything but zeros.
+  CHECK(packed_changed(packed, "ROWS", 40, 1.0f) == errc::corrupted_data);
+  // All of them.
+  auto bytes = packed_copy(packed);
+  const detail::section rows = packed_section(packed_span(bytes), "ROWS");
+  for (std::size_t i = 0; i < rows.size; i += 4)
+    std::memcpy(bytes.data() + static_cast<std::size_t>(rows.offset) + i,
+                i % 8 == 0 ? &nan : &source.values[0], 4);
+  packed_seal({bytes.data(), bytes.size()});
+  CHECK(packed_use(packed_index<float>::open(packed_span(bytes), {.verify = false}), {1, 2}));
+}
+
+TEST_CASE("no damage to a small image makes it crash") {
+  const packed_floats<metrics::cosine, codecs::pca4> source(520, 3, 603, {.M = 2, .ef_construction = 4});
+  const auto packed = source.index.pack();
+  packed_fuzz fuzz(packed, {0.25f, -1.0f, 0.75f});
+  const auto end_of = [&](const char(&name)[5]) {
+    const detail::section s = packed_section(packed.image(), name);
+    return static_cast<std::size_t>(s.offset + s.size);
+  };
+  const auto begin_of = [&](const char(&name)[5]) {
+    return static_cast<std::size_t>(packed_section(packed.image(), name).offset);
+  };
+  SUBCASE("each byte of the header, the table, the shape and the settings") {
+    fuzz.run(0, end_of("OPTS"), 1);
+    fuzz.run(0, end_of("OPTS"), 1, false);
+  }
+  SUBCASE("each byte of the model") { fuzz.run(begin_of("MODL"), end_of("MODL"), 1); }
+  SUBCASE("bytes of all the rest") {
+    fuzz.run(end_of("OPTS") + 5, fuzz.good.size(), 241);
+    fuzz.run(end_of("OPTS") + 77, fuzz.good.size(), 241, false);
+    CHECK(fuzz.opened > 0);
+  }
+  SUBCASE("several at once") {
+    test::random r(604);
+    for (int round = 0; round < 300; ++round) {
+      fuzz.restore();
+      for (std::uint32_t i = r.below(6) + 1; i > 0; --i) {
+        const auto at = r.below(static_cast<std::uint32_t>(fuzz.bytes.size()));
+        for (std::size_t j = at; j < std::min<std::size_t>(at + 1 + r.below(8), fuzz.bytes.size()); ++j)
+          fuzz.bytes.data()[j] ^= static_cast<std::byte>(1 + r.below(255));
+      }
+      fuzz.try_both(round % 2 == 0);
+    }
+  }
+  SUBCASE("cut off") {
+    for (std::size_t size = 0; size < fuzz.good.size(); size += size < 1200 ? 1 : 61) {
+      std::error_code ec;
+      const auto index = decltype(packed.open({}))::open({fuzz.good.data(), size}, {.verify = false}, {}, ec);
+      CHECK(ec == errc::corrupted_data);
+      CHECK(index.empty());
+    }
+  }
+  CHECK(fuzz.sorted);
+}
+
+TEST_CASE("no damage to an image of one vector or none makes it crash") {
+  for (const std::size_t rows : {0u, 1u}) {
+    const packed_source<std::uint8_t, metrics::inner_product, codecs::none> source(rows, 2);
+    const auto packed = source.index.pack();
+    packed_fuzz fuzz(packed, {1.0f, 7.0f});
+    fuzz.run(0, fuzz.good.size(), 1);
+    fuzz.run(0, fuzz.good.size(), 1, false);
+    CHECK(fuzz.sorted);
+  }
+}
+
+TEST_CASE("a file that cannot be written leaves what was there") {
+  const packed_floats<> source(50, 6), other(60, 6, 605);
+  const test::temporary_path path;
+  source.index.pack().save(path.name());
+  const std::string before = path.read();
+  CHECK(before.size() == source.index.pack().image().size());
+  std::error_code ec;
+  other.index.pack().save("/tmp/alidade_there_is_no_such_folder/index", ec);
+  CHECK(ec);
+  CHECK_THROWS_AS(other.index.pack().save("/tmp/alidade_there_is_no_such_folder/index"), error);
+  // What is mapped stays as it is when its file is replaced.
+  const auto mapped = packed_index<float>::map(path.name());
+  other.index.pack().save(path.name(), ec);
+  CHECK_FALSE(ec);
+  CHECK(path.read() != before);
+#if ALIDADE_HAS_MMAP
+  CHECK(mapped.memory_bytes() < before.size());
+#endif
+  CHECK(packed_same(source.index, mapped, source));
+  CHECK(packed_same(other.index, packed_index<float>::map(path.name()), other));
+  // And may be written over itself.
+  const auto again = packed_index<float>::map(path.name());
+  again.save(path.name());
+  CHECK(packed_same(other.index, packed_index<float>::map(path.name()), other));
+}
+
+TEST_CASE("files that are missing, empty or no index are errors") {
+  std::error_code ec;
+  CHECK(packed_index<float>::map("/tmp/alidade_there_is_no_such_file", {}, {}, ec).empty());
+  CHECK(ec == std::errc::no_such_file_or_directory);
+  CHECK_THROWS_AS(packed_index<float>::map("/tmp/alidade_there_is_no_such_file"), error);
+  const test::temporary_path path;
+  path.write("");
+  CHECK(packed_index<float>::map(path.name(), {}, {}, ec).empty());
+  CHECK(ec == errc::corrupted_data);
+  path.write(std::string(1000, 'x'));
+  CHECK(packed_index<float>::map(path.name(), {}, {}, ec).empty());
+  CHECK(ec == errc::wrong_format);
+}
+
+TEST_CASE("an index of nothing answers nothing") {
+  const packed_index<float> nothing;
+  CHECK(nothing.empty());
+  CHECK(nothing.dimension() == 0);
+  CHECK(nothing.image().empty());
+  std::error_code ec;
+  CHECK(nothing.search(std::vector<float>{1, 2}, {}, ec).empty());
+  CHECK(ec == errc::dimension_mismatch);
+  CHECK_FALSE(nothing.contains(0));
+  CHECK(nothing.stats().levels == 0);
+}
+
+TEST_CASE("bad queries of a packed index are refused as by others") {
+  const packed_floats<metrics::cosine> source(40, 3);
+  const auto packed = source.index.pack();
+  std::error_code ec;
+  std::vector<neighbor<float>> out(10);
+  CHECK(packed.search(std::vector<float>{1, 2}, {}, out, ec) == 0);
+  CHECK(ec == errc::dimension_mismatch);
+  CHECK(packed.search(std::vector<float>{0, 0, 0}, {}, out, ec) == 0);
+  CHECK(ec == errc::zero_norm);
+  CHECK(packed.search(source.view()[0], {.k = 11}, out, ec) == 0);
+  CHECK(ec == errc::size_mismatch);
+  CHECK(packed.search(source.view()[0], {.k = 0}, out, ec) == 0);
+  CHECK(ec == errc::invalid_option);
+  CHECK_THROWS_AS(packed.search(std::vector<float>{0, 0, 0}), error);
+}
+
+TEST_CASE("all memory of a packed index is its resource's, and where that is exhausted nothing is left") {
+  packed_resource memory;
+  {
+    hnsw_options options = packed_graph_options;
+    options.memory = &memory;
+    packed_floats<metrics::l2_squared, codecs::pca4> source(600, 8, 606, options);
+    source.index.trim();
+    const std::size_t before = memory.bytes();
+    std::size_t failures = 0;
+    for (std::size_t n = 1;; ++n) {
+      std::error_code ec;
+      memory.fail_at(n);
+      auto packed = source.index.pack({}, ec);
+      memory.fail_at(0);
+      if (!ec) {
+        CHECK(memory.bytes() - before == packed.memory_bytes() - sizeof(packed));
+        CHECK(packed.memory_bytes() > packed.image().size());
+        CHECK(packed.options().memory == &memory);
+        CHECK(packed_same(source.index, packed, source));
+        source.index.trim();
+        CHECK(packed.trim() > 0);
+        CHECK(memory.bytes() - before == packed.memory_bytes() - sizeof(packed));
+        break;
+      }
+      ++failures;
+      CHECK(ec == errc::budget_exceeded);
+      CHECK(packed.empty());
+      CHECK(memory.bytes() == before);
+    }
+    CHECK(failures > 3);
+
+    const auto bytes = packed_copy(source.index.pack());
+    using index_type = packed_index<float, metrics::l2_squared, codecs::pca4>;
+    failures = 0;
+    for (std::size_t n = 1;; ++n) {
+      std::error_code ec;
+      memory.fail_at(n);
+      auto opened = index_type::open(packed_span(bytes), {.memory = &memory}, {}, ec);
+      memory.fail_at(0);
+      if (!ec) {
+        CHECK(memory.bytes() - before == opened.memory_bytes() - sizeof(opened));
+        CHECK(opened.memory_bytes() < bytes.size());
+        break;
+      }
+      ++failures;
+      CHECK(ec == errc::budget_exceeded);
+      CHECK(memory.bytes() == before);
+    }
+    CHECK(failures > 1);
+    memory.fail_at(1);
+    CHECK_THROWS_AS(source.index.pack(), memory_pool_exhausted);
+    memory.fail_at(0);
+    CHECK(memory.bytes() == before);
+  }
+  CHECK(memory.bytes() == 0);
+}
+
+TEST_CASE("a packed index outlives the one it was made from, and moves") {
+  using index_type = packed_index<float, metrics::l2_squared, codecs::pca4>;
+  const packed_floats<metrics::l2_squared, codecs::pca4> source(560, 8), other(40, 8);
+  index_type packed;
+  {
+    const packed_floats<metrics::l2_squared, codecs::pca4> gone(560, 8);
+    packed = gone.index.pack();
+  }
+  CHECK(packed_same(source.index, packed, source));
+  index_type moved(std::move(packed));
+  CHECK(packed_same(source.index, moved, source));
+  packed = other.index.pack();
+  CHECK(packed_same(other.index, packed, other));
+  std::swap(packed, moved);
+  CHECK(packed_same(source.index, packed, source));
+  CHECK(packed_same(other.index, moved, other));
+}
+
+TEST_CASE("a metric of your own needs a name for files, and none otherwise") {
+  static_assert(packed_can_be_saved<packed_index<float>>);
+  static_assert(!packed_can_be_saved<packed_index<float, packed_nameless>>);
+  static_assert(packed_can_be_saved<packed_index<float, packed_weighted>>);
+  const test::dataset<float> data(80, 5, 607);
+  hnsw_index<float, packed_nameless> nameless(5, packed_graph_options, {3.0f});
+  nameless.add(data.keys, data.view());
+  const auto packed = nameless.pack();
+  CHECK(packed.search(data.view()[3], {.k = 9}) == nameless.search(data.view()[3], {.k = 9}));
+  packed_weighted three;
+  three.weight = 3;
+  hnsw_index<float, packed_weighted> weighted(5, packed_graph_options, three);
+  weighted.add(data.keys, data.view());
+  const auto bytes = packed_copy(weighted.pack());
+  const auto opened = packed_index<float, packed_weighted>::open(packed_span(bytes), {}, three);
+  CHECK(opened.search(data.view()[3], {.k = 9}) == nameless.search(data.view()[3], {.k = 9}));
+  std::error_code ec;
+  static_cast<void>(packed_index<float>::open(packed_span(bytes), {}, {}, ec));
+  CHECK(ec == errc::wrong_format);
+}
+
+TEST_CASE("an adaptive search runs over a packed index as over another") {
+  const packed_floats<> source(700, 8);
+  const auto packed = source.index.pack();
+  const adaptive_search_options options{
+      .target = search_target::recall_at_least(0.9), .max_ef = 100, .default_ef = 40, .warm_up = 300};
+  adaptive_search engine(source.index, options);
+  adaptive_search packed_engine(packed, options);
+  bool same = true;
+  for (std::size_t q = 0; q < 700; ++q)
+    same = same && engine.search(source.view()[q]) == packed_engine.search(source.view()[q]);
+  CHECK(same);
+}
+
+TEST_CASE("threads search a packed index side by side, while scratch is trimmed") {
+#if ALIDADE_HAS_THREADS
+  const packed_floats<metrics::l2_squared, codecs::pca4> source(600, 8);
+  auto packed = source.index.pack();
+  std::atomic<std::size_t> wrong{0};
+  std::vector<std::vector<neighbor<float>>> expected(600);
+  for (std::size_t q = 0; q < 600; ++q)
+    expected[q] = source.index.search(source.view()[q], {.k = 6, .ef = 9});
+  std::vector<std::thread> threads;
+  for (std::size_t t = 0; t < 4; ++t) {
+    threads.emplace_back([&, t] {
+      std::vector<neighbor<float>> out(6);
+      for (std::size_t q = 0; q < 600; ++q) {
+        std::error_code ec;
+        if (packed.search(source.view()[q], {.k = 6, .ef = 9}, out, ec) != 6 || out != expected[q]) ++wrong;
+        if (q % 50 == t) packed.trim();
+      }
+    });
+  }
+  for (std::thread& t : threads) t.join();
+  CHECK(wrong == 0);
+#endif
+}
