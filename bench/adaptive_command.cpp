@@ -16,7 +16,6 @@
 #include <chrono>
 #include <cstdint>
 #include <cstdio>
-#include <fstream>
 #include <functional>
 #include <numeric>
 #include <optional>
@@ -456,8 +455,7 @@ void check(const adaptive_command& command) {
   if (command.max_ef < adaptive_k || command.max_ef > 65535)
     throw input_error("--max-ef is " + std::to_string(adaptive_k) + "..65535");
   start_json(command.json);
-  if (!command.svg.empty() && !std::ofstream(command.svg))
-    throw input_error("--svg " + command.svg + ": cannot be written");
+  start_file("--svg", command.svg);
 }
 
 adaptive_index build(const workload& data, std::size_t M) {

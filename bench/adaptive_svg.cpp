@@ -1,24 +1,16 @@
 #include "adaptive_svg.hpp"
 
-#include "failure.hpp"
+#include "svg.hpp"
 
 #include <algorithm>
 #include <array>
 #include <cmath>
-#include <cstdio>
-#include <fstream>
 
 namespace bench {
 namespace {
 
 constexpr double width = 960, height = 560, left = 64, right = 940;
 constexpr std::array shades{"#ffffff", "#eef3f8", "#fdf6e6", "#f8e4dd"};  // of the mixes
-
-std::string fixed(double x, int digits = 1) {
-  char text[32];
-  std::snprintf(text, sizeof(text), "%.*f", digits, x);
-  return text;
-}
 
 /// From low at `bottom` to high at `top`, with a line at every multiple of step.
 struct panel {
@@ -40,72 +32,61 @@ double step_for(double range) {
 
 class page {
  public:
-  page(std::ofstream& out, const adaptive_drawing& drawing)
+  page(svg_page& out, const adaptive_drawing& drawing)
       : out_(out), drawing_(drawing), end_(static_cast<double>(drawing.phases.back().end)) {}
 
   [[nodiscard]] double x(std::size_t query) const {
     return left + (right - left) * static_cast<double>(query) / end_;
   }
 
-  void text(double at, double y, const std::string& words, const std::string& how = "") {
-    out_ << "<text x=\"" << fixed(at) << "\" y=\"" << fixed(y) << "\" " << how << '>' << words << "</text>\n";
-  }
-  void line(double x0, double y0, double x1, double y1, const std::string& style) {
-    out_ << "<line x1=\"" << fixed(x0) << "\" y1=\"" << fixed(y0) << "\" x2=\"" << fixed(x1) << "\" y2=\""
-         << fixed(y1) << "\" " << style << "/>\n";
-  }
-
   void background(const panel& p, bool with_names) {
     for (const query_phase& phase : drawing_.phases) {
-      out_ << "<rect x=\"" << fixed(x(phase.begin)) << "\" y=\"" << fixed(p.top) << "\" width=\""
-           << fixed(x(phase.end) - x(phase.begin)) << "\" height=\"" << fixed(p.bottom - p.top)
-           << "\" fill=\"" << shades[phase.mix] << "\"/>\n";
+      out_.rectangle(x(phase.begin), p.top, x(phase.end), p.bottom,
+                     "fill=\"" + std::string(shades[phase.mix]) + "\"");
       if (with_names && x(phase.end) - x(phase.begin) > 36) {
-        text((x(phase.begin) + x(phase.end)) / 2, p.top - 6, name_of_mix(phase.mix),
-             "text-anchor=\"middle\" fill=\"#555\"");
+        out_.text((x(phase.begin) + x(phase.end)) / 2, p.top - 6, name_of_mix(phase.mix),
+                  "text-anchor=\"middle\" fill=\"#555\"");
       }
     }
     for (int i = static_cast<int>(std::ceil(p.low / p.step - 1e-9)); p.step * i <= p.high + 1e-9; ++i) {
       const double y = p.step * i;
-      line(left, p.at(y), right, p.at(y), "stroke=\"#ccc\" stroke-width=\"0.6\"");
-      text(left - 6, p.at(y) + 4, fixed(y, p.digits), "text-anchor=\"end\"");
+      out_.line(left, p.at(y), right, p.at(y), "stroke=\"#ccc\" stroke-width=\"0.6\"");
+      out_.text(left - 6, p.at(y) + 4, fixed(y, p.digits), "text-anchor=\"end\"");
     }
-    text(18, (p.top + p.bottom) / 2, p.label,
-         "text-anchor=\"middle\" transform=\"rotate(-90 18 " + fixed((p.top + p.bottom) / 2) + ")\"");
+    out_.text_upwards(18, (p.top + p.bottom) / 2, p.label);
     if (drawing_.learning > 0) {
-      line(x(drawing_.learning), p.top, x(drawing_.learning), p.bottom, "stroke=\"#222\"");
+      out_.line(x(drawing_.learning), p.top, x(drawing_.learning), p.bottom, "stroke=\"#222\"");
     }
-    out_ << "<rect x=\"" << left << "\" y=\"" << p.top << "\" width=\"" << right - left << "\" height=\""
-         << p.bottom - p.top << "\" fill=\"none\" stroke=\"#222\"/>\n";
+    out_.frame(left, p.top, right, p.bottom);
   }
 
   void curve(const panel& p, const std::vector<double>& values, const std::string& colour) {
-    out_ << "<polyline fill=\"none\" stroke=\"" << colour << "\" stroke-width=\"1.6\" points=\"";
+    std::vector<svg_point> points;
     for (std::size_t i = 0; i < values.size(); ++i) {
       const double middle = (static_cast<double>(i) + 0.5) * static_cast<double>(drawing_.window);
-      out_ << fixed(left + (right - left) * std::min(middle / end_, 1.0)) << ','
-           << fixed(p.at(std::clamp(values[i], p.low, p.high))) << ' ';
+      points.push_back(
+          {left + (right - left) * std::min(middle / end_, 1.0), p.at(std::clamp(values[i], p.low, p.high))});
     }
-    out_ << "\"/>\n";
+    out_.polyline(points, "stroke=\"" + colour + "\" stroke-width=\"1.6\"");
   }
 
   void foot(const panel& p) {
     const double end = end_, step = step_for(end);
     for (double q = 0; q <= end; q += step) {
       const double at = left + (right - left) * q / end;
-      line(at, p.bottom, at, p.bottom + 4, "stroke=\"#222\"");
-      text(at, p.bottom + 17, fixed(q, 0), "text-anchor=\"middle\"");
+      out_.line(at, p.bottom, at, p.bottom + 4, "stroke=\"#222\"");
+      out_.text(at, p.bottom + 17, fixed(q, 0), "text-anchor=\"middle\"");
     }
-    text((left + right) / 2, p.bottom + 36,
-         "queries; shades: easy, ordinary and hard ones in that proportion", "text-anchor=\"middle\"");
+    out_.text((left + right) / 2, p.bottom + 36,
+              "queries; shades: easy, ordinary and hard ones in that proportion", "text-anchor=\"middle\"");
     if (drawing_.learning > 0) {
-      text(x(drawing_.learning) - 6, p.top - 8, "learning", "text-anchor=\"end\" fill=\"#555\"");
-      text(x(drawing_.learning) + 6, p.top - 8, "measured", "fill=\"#555\"");
+      out_.text(x(drawing_.learning) - 6, p.top - 8, "learning", "text-anchor=\"end\" fill=\"#555\"");
+      out_.text(x(drawing_.learning) + 6, p.top - 8, "measured", "fill=\"#555\"");
     }
   }
 
  private:
-  std::ofstream& out_;
+  svg_page& out_;
   const adaptive_drawing& drawing_;
   double end_;
 };
@@ -126,32 +107,27 @@ void write_svg(const std::string& path, const adaptive_drawing& drawing) {
   const panel recall{84, 284, lowest, 1, step_for(1 - lowest), "recall@10", 2};
   const panel latency{312, 504, 0, most, step_for(most), "mean latency, us", most < 5 ? 1 : 0};
 
-  std::ofstream file(path);
-  file << "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"" << width << "\" height=\"" << height
-       << "\" viewBox=\"0 0 " << width << ' ' << height
-       << "\" font-family=\"sans-serif\" font-size=\"12\">\n<rect width=\"100%\" height=\"100%\" "
-          "fill=\"white\"/>\n";
+  svg_page file(path, width, height);
   page out(file, drawing);
-  out.text(left, 24, drawing.title, "font-size=\"14\"");
+  file.text(left, 24, drawing.title, "font-size=\"14\"");
   double at = left;
   for (const drawn_series& s : drawing.series) {
-    out.line(at, 42, at + 24, 42, "stroke-width=\"2.5\" stroke=\"" + s.colour + "\"");
-    out.text(at + 30, 46, s.name);
+    file.line(at, 42, at + 24, 42, "stroke-width=\"2.5\" stroke=\"" + s.colour + "\"");
+    file.text(at + 30, 46, s.name);
     at += 60 + 7 * static_cast<double>(s.name.size());
   }
-  out.line(at, 42, at + 24, 42, "stroke=\"#222\" stroke-dasharray=\"5 4\"");
-  out.text(at + 30, 46, "recall asked for");
+  file.line(at, 42, at + 24, 42, "stroke=\"#222\" stroke-dasharray=\"5 4\"");
+  file.text(at + 30, 46, "recall asked for");
   out.background(recall, true);
   out.background(latency, false);
-  out.line(left, recall.at(drawing.target), right, recall.at(drawing.target),
-           "stroke=\"#222\" stroke-dasharray=\"5 4\"");
+  file.line(left, recall.at(drawing.target), right, recall.at(drawing.target),
+            "stroke=\"#222\" stroke-dasharray=\"5 4\"");
   for (const drawn_series& s : drawing.series) {
     out.curve(recall, s.recall, s.colour);
     out.curve(latency, s.us, s.colour);
   }
   out.foot(latency);
-  file << "</svg>\n";
-  if (!file.flush()) throw input_error("--svg " + path + ": cannot be written");
+  file.finish("--svg");
 }
 
 }  // namespace bench

@@ -5,8 +5,8 @@
 
 namespace bench {
 
-void start_json(const std::string& path) {
-  if (!path.empty() && !std::ofstream(path)) throw input_error("--json " + path + ": cannot be written");
+void start_file(const std::string& option, const std::string& path) {
+  if (!path.empty() && !std::ofstream(path)) throw input_error(option + " " + path + ": cannot be written");
 }
 
 json_file::json_file(const std::string& path) : path_(path), file_(path) {

@@ -19,8 +19,10 @@ inline void put(json& row, const std::string& name, const spread& values) {
   row[name + "_max"] = values.max;
 }
 
-/// Makes an empty file, or throws an input_error: at the start, rather than after a long run. An empty path is no file.
-void start_json(const std::string& path);
+/// Makes an empty file, or throws an input_error that names the option: at the start, rather than after a long run. An empty
+/// path is no file.
+void start_file(const std::string& option, const std::string& path);
+inline void start_json(const std::string& path) { start_file("--json", path); }
 
 class json_file {
  public:

@@ -77,6 +77,7 @@ void write(const std::string& path, const machine_roofs& roofs, const std::vecto
 int run(const machine_command& command) {
   if (command.rounds == 0) throw input_error("--rounds is at least 1");
   start_json(command.json);
+  start_file("--svg", command.svg);
   const machine here = describe_machine();
   contest_options options;
   options.rounds = command.rounds;
