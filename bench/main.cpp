@@ -58,6 +58,10 @@ void add_base(CLI::App& app, source_options& source) {
   app.add_option("--synthetic", source.synthetic, "generate N vectors of dimension D instead: N,D")
       ->delimiter(',')
       ->expected(2);
+  app.add_option("--spectrum", source.spectrum,
+                 "of a generated set: the variance along direction j falls as j^-A, A in 0 .. 8")
+      ->type_name("A");
+  app.add_flag("--unit-norm", source.unit_norm, "scale the vectors of a generated set to norm 1");
 }
 
 void add_source(CLI::App& app, source_options& source) {

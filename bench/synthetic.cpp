@@ -1,8 +1,12 @@
 #include "synthetic.hpp"
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <cstdint>
+#include <numeric>
+#include <utility>
+#include <vector>
 
 namespace bench {
 namespace {
@@ -63,6 +67,112 @@ matrix<float> sample(generator random, std::size_t rows, const matrix<double>& c
   return result;
 }
 
+/// base^exponent, by square roots: these are rounded alike everywhere, which std::pow is not. The exponent is not negative.
+double power(double base, double exponent) {
+  double result = 1;
+  double rest = exponent;
+  for (; rest >= 1; rest -= 1) result *= base;
+  for (double root = base; rest > 0;) {
+    root = std::sqrt(root);
+    if (root == 1) break;  // and so are those that would follow
+    rest *= 2;
+    if (rest >= 1) {
+      result *= root;
+      rest -= 1;
+    }
+  }
+  return result;
+}
+
+/// Standard deviations along the principal directions.
+std::vector<double> deviations(std::size_t dimension, double decay) {
+  std::vector<double> variances(dimension);
+  double sum = 0;
+  for (std::size_t j = 0; j < dimension; ++j) {
+    variances[j] = 1 / power(static_cast<double>(j + 1), decay);
+    sum += variances[j];
+  }
+  constexpr double mixture =
+      1 + cluster_spread * cluster_spread;  // variance that the centres and clusters add up to
+  const double scale = static_cast<double>(dimension) / (mixture * sum);
+  for (double& v : variances) v = std::sqrt(v * scale);
+  return variances;
+}
+
+/// A random rotation in D log D: thrice random signs, a permutation, and Walsh-Hadamard transforms of blocks that cover
+/// the row. Ailon and Chazelle (2009) have one block of a power of 2; here its length is a power of 4, so that
+/// normalising is exact, and the last block ends with the row and overlaps the one before.
+class rotation {
+ public:
+  rotation(generator& random, std::size_t dimension) : moved_(dimension) {
+    while (block_ * 4 <= dimension) {
+      block_ *= 4;
+      scale_ /= 2;
+    }
+    for (round& r : rounds_) {
+      r.from.resize(dimension);
+      r.sign.resize(dimension);
+      std::iota(r.from.begin(), r.from.end(), std::size_t{0});
+      for (std::size_t i = dimension; i > 1; --i) {
+        std::swap(r.from[i - 1], r.from[static_cast<std::size_t>(random.next() % i)]);
+      }
+      for (double& x : r.sign) x = random.next() >> 63U != 0 ? -1 : 1;
+    }
+  }
+
+  void operator()(std::vector<double>& row) {
+    for (const round& r : rounds_) {
+      for (std::size_t i = 0; i < row.size(); ++i) moved_[i] = r.sign[i] * row[r.from[i]];
+      row.swap(moved_);
+      std::size_t begin = 0;
+      for (; begin + block_ <= row.size(); begin += block_) transform(row.data() + begin);
+      if (begin < row.size()) transform(row.data() + row.size() - block_);
+    }
+  }
+
+ private:
+  struct round {
+    std::vector<std::size_t> from;
+    std::vector<double> sign;
+  };
+
+  /// Walsh-Hadamard, in place.
+  void transform(double* values) const {
+    for (std::size_t half = 1; half < block_; half *= 2) {
+      for (std::size_t pair = 0; pair < block_; pair += 2 * half) {
+        for (std::size_t i = pair; i < pair + half; ++i) {
+          const double a = values[i], b = values[i + half];
+          values[i] = a + b;
+          values[i + half] = a - b;
+        }
+      }
+    }
+    for (std::size_t i = 0; i < block_; ++i) values[i] *= scale_;
+  }
+
+  std::size_t block_ = 1;
+  double scale_ = 1;
+  std::array<round, 3> rounds_;
+  std::vector<double> moved_;
+};
+
+matrix<float> sample(generator random, std::size_t rows, const matrix<double>& centres,
+                     const std::vector<double>& deviation, rotation& rotate) {
+  matrix<float> result(rows, deviation.size());
+  std::vector<double> row(deviation.size());
+  for (std::size_t i = 0; i < rows; ++i) {
+    const auto centre = centres.row(static_cast<std::size_t>(random.next() % centres.rows));
+    // The spread is a power of 2: the same with a fused multiply-add or without.
+    for (std::size_t j = 0; j < row.size(); ++j) {
+      row[j] = deviation[j] * (centre[j] + cluster_spread * random.normal());
+    }
+    rotate(row);
+    std::transform(row.begin(), row.end(), result.row(i).begin(),
+                   [](double x) { return static_cast<float>(x); });
+  }
+  return result;
+}
+
 }  // namespace
 
 synthetic_set make_synthetic(std::size_t rows, std::size_t queries, std::size_t dimension) {
@@ -73,6 +183,15 @@ synthetic_set make_synthetic(std::size_t rows, std::size_t queries, std::size_t 
       normal_matrix(random, latent, dimension, 1 / std::sqrt(static_cast<double>(latent)));
   return {sample(generator(1), rows, centres, projection),
           sample(generator(2), queries, centres, projection)};
+}
+
+synthetic_set make_spectrum(std::size_t rows, std::size_t queries, std::size_t dimension, double decay) {
+  generator random(3141592653);
+  const matrix<double> centres = normal_matrix(random, clusters, dimension, 1.0);
+  rotation rotate(random, dimension);
+  const std::vector<double> deviation = deviations(dimension, decay);
+  return {sample(generator(1), rows, centres, deviation, rotate),
+          sample(generator(2), queries, centres, deviation, rotate)};
 }
 
 }  // namespace bench

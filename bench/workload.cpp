@@ -1,6 +1,7 @@
 #include "workload.hpp"
 
 #include "failure.hpp"
+#include "normalised.hpp"
 #include "synthetic.hpp"
 
 #include <algorithm>
@@ -51,6 +52,40 @@ void quantise(matrix<float>& base, matrix<float>& queries) {
   }
 }
 
+/// Its base, its queries if wanted, and its name.
+void generate(workload& data, const source_options& options, bool with_queries) {
+  if (!options.base.empty() || !options.query.empty() || !options.truth.empty()) {
+    throw input_error("--synthetic generates its own vectors: leave out --base, --query and --truth");
+  }
+  if (options.synthetic.size() != 2 || options.synthetic[0] == 0 || options.synthetic[1] == 0) {
+    throw input_error("--synthetic needs a number of rows and a dimension, as in --synthetic 10000,128");
+  }
+  const std::size_t rows = options.synthetic[0], dimension = options.synthetic[1];
+  const std::size_t queries = options.synthetic_queries;
+  data.name = "synthetic-";
+  synthetic_set set;
+  if (options.spectrum) {
+    const double decay = *options.spectrum;
+    if (!(decay >= 0 && decay <= spectrum_limit)) throw input_error("--spectrum lies in [0, 8]");
+    char text[32];
+    std::snprintf(text, sizeof(text), "spectrum-%.4g-", decay);
+    data.name = text;
+    set = make_spectrum(rows, queries, dimension, decay);
+  } else {
+    set = make_synthetic(rows, queries, dimension);
+  }
+  data.name += std::to_string(dimension);
+  data.base = std::move(set.base);
+  if (with_queries) data.queries = std::move(set.queries);
+  if (options.unit_norm) {
+    if (options.type == element::u8) throw input_error("--unit-norm is for --type f32");
+    data.name += "-unit";
+    data.base = normalised(data.base);
+    data.queries = normalised(data.queries);
+  }
+  if (options.type == element::u8) quantise(data.base, data.queries);
+}
+
 }  // namespace
 
 workload load_workload(const source_options& options, bool with_queries) {
@@ -58,18 +93,11 @@ workload load_workload(const source_options& options, bool with_queries) {
   data.distance = options.distance;
   data.type = options.type;
   if (!options.synthetic.empty()) {
-    if (!options.base.empty() || !options.query.empty() || !options.truth.empty()) {
-      throw input_error("--synthetic generates its own vectors: leave out --base, --query and --truth");
-    }
-    if (options.synthetic.size() != 2 || options.synthetic[0] == 0 || options.synthetic[1] == 0) {
-      throw input_error("--synthetic needs a number of rows and a dimension, as in --synthetic 10000,128");
-    }
-    synthetic_set set = make_synthetic(options.synthetic[0], options.synthetic_queries, options.synthetic[1]);
-    data.base = std::move(set.base);
-    if (with_queries) data.queries = std::move(set.queries);
-    if (options.type == element::u8) quantise(data.base, data.queries);
-    data.name = "synthetic-" + std::to_string(data.dimension());
+    generate(data, options, with_queries);
   } else {
+    if (options.spectrum || options.unit_norm) {
+      throw input_error("--spectrum and --unit-norm are for vectors generated with --synthetic N,D");
+    }
     if (options.base.empty())
       throw input_error("give the vectors with --base FILE, or generate some with --synthetic N,D");
     data.base = floats_of(read_vectors(options.base, options.limit));

@@ -7,6 +7,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -22,6 +23,8 @@ struct source_options {
   std::size_t limit = 0;               ///< first rows of the base only; 0 means all
   std::vector<std::size_t> synthetic;  ///< rows, dimension
   std::size_t synthetic_queries = 1000;
+  std::optional<double> spectrum;  ///< of a generated set: by how much its variances fall
+  bool unit_norm = false;          ///< likewise: scale its vectors to norm 1
   metric distance = metric::l2;
   element type = element::f32;
 };
