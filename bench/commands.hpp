@@ -21,6 +21,7 @@ struct search_command {
   sweep_options sweep;
   std::vector<std::string> peers;
   std::string json;  ///< file for the JSON lines, or empty
+  std::string plot;  ///< file for the drawing, or empty
 };
 
 /// Recall against queries a second, alone or beside peers.

@@ -1,6 +1,7 @@
 // One interface over the indexes that are compared: ours and the peers'.
 #pragma once
 
+#include "parallel.hpp"
 #include "workload.hpp"
 
 #include <atomic>
@@ -9,12 +10,16 @@
 #include <memory>
 #include <span>
 #include <string>
+#include <vector>
 
 namespace bench {
 
 enum class index_kind { hnsw, flat };
 
 [[nodiscard]] const char* name_of(index_kind);
+
+/// Whether its searches have a width, ef, that trades speed for recall. Others are measured at one point, ef 0.
+[[nodiscard]] bool has_width(index_kind);
 
 /// What a graph is searched by.
 enum class codec_kind { none, pca4 };
@@ -40,6 +45,9 @@ struct engine_request {
   std::string name = "alidade";
 };
 
+/// "hnswlib" of "hnswlib:32:400".
+[[nodiscard]] inline std::string kind_of(const std::string& name) { return name.substr(0, name.find(':')); }
+
 /// An index over the base of a workload, which outlives it. Keys are row numbers.
 class engine {
  public:
@@ -62,6 +70,16 @@ class engine {
   /// Writes the keys of the nearest rows of a query of the workload and returns how many; keys.size() are asked for.
   /// May be called from several threads at once.
   virtual std::size_t search(std::size_t query, std::span<std::uint64_t> keys) = 0;
+
+  /// Whether the index has a search of a batch of its own.
+  [[nodiscard]] virtual bool has_batches() const { return false; }
+  /// All queries of the workload at once: row i of `ids` gets the keys of query i, found[i] of them. An index without
+  /// such a search is asked in a loop.
+  virtual void search_batch(matrix<std::uint64_t>& ids, std::vector<std::size_t>& found,
+                            std::size_t threads) {
+    parallel_for(found.size(), threads,
+                 [&](std::size_t query, std::size_t) { found[query] = search(query, ids.row(query)); });
+  }
 
   /// All memory of the index after the build.
   [[nodiscard]] virtual std::size_t bytes() const = 0;

@@ -45,9 +45,29 @@ class alidade_engine final : public engine {
     }
   }
 
+  [[nodiscard]] bool has_batches() const override { return true; }
+
+  void search_batch(matrix<std::uint64_t>& ids, std::vector<std::size_t>& found,
+                    std::size_t threads) override {
+    const auto& queries = elements<T>::queries(request().data);
+    const alidade::matrix_view<T> view(queries.values.data(), queries.rows, queries.columns);
+    const auto results = index_->search(view, batch_options(ids.columns, threads));
+    for (std::size_t query = 0; query < found.size(); ++query) {
+      found[query] = copy_keys(results[query], ids.row(query));
+    }
+  }
+
   [[nodiscard]] std::size_t bytes() const override { return index_->memory_bytes(); }
 
  private:
+  [[nodiscard]] auto batch_options(std::size_t k, std::size_t threads) const {
+    if constexpr (is_graph<Index>) {
+      return alidade::search_options{.k = k, .ef = ef_, .threads = threads, .rerank = request().graph.rerank};
+    } else {
+      return alidade::flat_search_options{.k = k, .threads = threads};
+    }
+  }
+
   template <class Neighbors>
   static std::size_t copy_keys(const Neighbors& found, std::span<std::uint64_t> keys) {
     for (std::size_t i = 0; i < found.size(); ++i) keys[i] = found[i].key;
@@ -62,7 +82,25 @@ class alidade_engine final : public engine {
 
 const char* name_of(codec_kind codec) { return codec == codec_kind::pca4 ? "pca4" : "none"; }
 
-const char* name_of(index_kind kind) { return kind == index_kind::flat ? "flat" : "hnsw"; }
+const char* name_of(index_kind kind) {
+  switch (kind) {
+    case index_kind::hnsw:
+      return "hnsw";
+    case index_kind::flat:
+      break;
+  }
+  return "flat";
+}
+
+bool has_width(index_kind kind) {
+  switch (kind) {
+    case index_kind::hnsw:
+      return true;
+    case index_kind::flat:
+      break;
+  }
+  return false;
+}
 
 std::unique_ptr<engine> make_alidade(const engine_request& request) {
   return with_index_type(request.data.type, request.data.distance, request.index, request.graph.codec,

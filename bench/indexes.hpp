@@ -83,7 +83,12 @@ void add_rows(Index& index, const matrix<T>& rows, std::size_t threads) {
 template <class Body>
 auto with_index_type(element type, metric distance, index_kind kind, codec_kind codec, Body body) {
   const auto with_metric = [&]<class T, class Metric>() {
-    if (kind == index_kind::flat) return body.template operator()<T, alidade::flat_index<T, Metric>>();
+    switch (kind) {
+      case index_kind::flat:
+        return body.template operator()<T, alidade::flat_index<T, Metric>>();
+      case index_kind::hnsw:
+        break;
+    }
     if (codec == codec_kind::none) return body.template operator()<T, alidade::hnsw_index<T, Metric>>();
     return body.template operator()<T, alidade::hnsw_index<T, Metric, alidade::codecs::pca4>>();
   };

@@ -110,6 +110,7 @@ void add_search(CLI::App& app, search_command& command) {
   app.add_option("--threads", sweep.threads, "searching threads")
       ->capture_default_str()
       ->check(CLI::PositiveNumber);
+  app.add_flag("--batch", sweep.batch, "answer all queries at once, by searches of a batch");
   app.add_option("--build-threads", sweep.build_threads, "building threads")->capture_default_str();
   app.add_option("--rounds", sweep.rounds, "rounds of timing, contestants interleaved")
       ->capture_default_str();
@@ -119,6 +120,7 @@ void add_search(CLI::App& app, search_command& command) {
                  "hnswlib, faiss; with other links than ours as hnswlib:M:ef_construction")
       ->delimiter(',');
   app.add_option("--json", command.json, "write JSON lines to this file");
+  app.add_option("--plot", command.plot, "draw recall against queries a second to this SVG file");
 }
 
 void add_kernels(CLI::App& app, kernels_command& command) {

@@ -96,11 +96,24 @@ class faiss_engine final : public engine {
     } else {
       flat_->search(1, q, k, scratch.distances.data(), scratch.ids.data());
     }
-    std::size_t count = 0;
-    for (const id_type id : scratch.ids) {
-      if (id >= 0) keys[count++] = static_cast<std::uint64_t>(id);
+    return copy_keys(scratch.ids, keys);
+  }
+
+  [[nodiscard]] bool has_batches() const override { return true; }
+
+  void search_batch(matrix<std::uint64_t>& ids, std::vector<std::size_t>& found,
+                    std::size_t threads) override {
+    const matrix<float>& queries = queries_.empty() ? request().data.queries : queries_;
+    batch_ids_.resize(ids.values.size());
+    batch_distances_.resize(ids.values.size());
+    omp_set_num_threads(static_cast<int>(threads));
+    const faiss::Index& index = graph_ ? static_cast<const faiss::Index&>(*graph_) : *flat_;
+    index.search(static_cast<id_type>(queries.rows), queries.values.data(), static_cast<id_type>(ids.columns),
+                 batch_distances_.data(), batch_ids_.data());
+    for (std::size_t query = 0; query < found.size(); ++query) {
+      found[query] =
+          copy_keys(std::span(batch_ids_).subspan(query * ids.columns, ids.columns), ids.row(query));
     }
-    return count;
   }
 
   [[nodiscard]] std::size_t bytes() const override {
@@ -113,6 +126,15 @@ class faiss_engine final : public engine {
   }
 
  private:
+  /// Faiss fills what it did not find with -1.
+  static std::size_t copy_keys(std::span<const id_type> ids, std::span<std::uint64_t> keys) {
+    std::size_t count = 0;
+    for (const id_type id : ids) {
+      if (id >= 0) keys[count++] = static_cast<std::uint64_t>(id);
+    }
+    return count;
+  }
+
   void prepare(search_scratch& scratch) const {
     omp_set_num_threads(1);
     scratch.build = build_;
@@ -131,6 +153,8 @@ class faiss_engine final : public engine {
   std::unique_ptr<faiss::IndexFlat> flat_;
   matrix<float> base_;     // normalised, for cosine
   matrix<float> queries_;  // likewise
+  std::vector<id_type> batch_ids_;
+  std::vector<float> batch_distances_;
 };
 
 }  // namespace

@@ -1,4 +1,4 @@
-// What a search run found: points, values at the asked recalls, comparisons with the peers.
+// What a search run found: points, values at the asked recalls, comparisons with the peers, as text, JSON and a drawing.
 #pragma once
 
 #include "commands.hpp"
@@ -22,28 +22,40 @@ enum class standing {
 
 [[nodiscard]] const char* name_of(standing);
 
-/// How many times the peer's queries a second ours are.
+/// How many times the queries a second of a peer, or of the best of its kind, ours are.
 struct speed_ratio {
-  std::string peer;
+  std::string peer;  ///< "hnswlib:32:400", or "best_hnswlib"
   std::optional<spread>
       times;          ///< over rounds; none when one side did not reach the recall, or both lie above it
   std::string bound;  ///< "=", or ">=" / "<=" when one side is a bound
+  std::string best;   ///< of several peers, the one with the highest median
+};
+
+/// Percentiles over queries, of each of which the median over rounds is taken: what interrupted a round is not in them, what
+/// makes a query long is. In microseconds.
+struct query_latency {
+  double p50 = 0, p95 = 0, p99 = 0;
 };
 
 /// A library at an asked recall. QPS and latencies are interpolated, logarithms linear in recall, in every round.
 struct at_recall {
   double target = 0;
   standing status = standing::not_reached;
-  spread qps, p50_us, p95_us, p99_us;
-  const point* reached = nullptr;  ///< the smallest ef that reaches it
+  spread qps, p50_us, p95_us, p99_us;    ///< percentiles of a round, over rounds; without meaning for a batch
+  std::optional<query_latency> latency;  ///< where sweep_options::times_queries
+  const point* reached = nullptr;        ///< the smallest ef that reaches it
   std::vector<speed_ratio> ratios;
 };
 
 struct library_report {
   std::string name;
   std::string arch;
+  element type = element::f32;  ///< that it was given
+  const char* answered =
+      "";  ///< one by one: "single"; at once: "batch", or "loop" where it has no such search
   spread build_s;
-  double bytes_per_vector = 0;
+  std::size_t bytes = 0;        ///< of the index
+  std::size_t given_bytes = 0;  ///< of the vectors: rows * dimension * element size
   const contestant* measured = nullptr;
   std::vector<at_recall> targets;
 };
@@ -71,10 +83,19 @@ struct report {
 /// The result refers to the contestants.
 [[nodiscard]] report summarise(const search_command&, const workload&, const std::vector<contestant>&);
 
+/// A figure of a timed point, in every round.
+[[nodiscard]] std::vector<double> figures_of(const point&, double timing::*figure);
+
+/// What was measured on what, in a line.
+[[nodiscard]] std::string title_of(const report&);
+
 /// Tables on stdout.
 void print(const report&);
 
 /// One JSON object a line: kinds machine, point, at_recall and comparison.
 void write_json(const report&, const std::string& path);
+
+/// Recall against queries a second, a line for each library, as an SVG file.
+void write_plot(const report&, const std::string& path);
 
 }  // namespace bench

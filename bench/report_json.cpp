@@ -16,7 +16,7 @@ json row_of(const report& r, const library_report& library, const char* kind) {
            {"dim", r.dimension},
            {"queries", r.queries},
            {"metric", name_of(command.source.distance)},
-           {"type", ours ? name_of(command.source.type) : "f32"},
+           {"type", name_of(library.type)},
            {"k", command.sweep.k}};
   if (command.index == index_kind::hnsw) {
     const graph_options& graph = library.measured->index->graph();
@@ -32,7 +32,12 @@ json row_of(const report& r, const library_report& library, const char* kind) {
   put(row, "build_s", library.build_s);
   row["build_threads"] = command.sweep.build_threads;
   row["threads"] = command.sweep.threads;
-  row["bytes_per_vector"] = library.bytes_per_vector;
+  row["answered"] = library.answered;
+  const auto bytes = static_cast<double>(library.bytes);
+  row["bytes"] = library.bytes;
+  row["bytes_per_vector"] = bytes / static_cast<double>(r.rows);
+  row["given_bytes"] = library.given_bytes;
+  row["bytes_over_given"] = bytes / static_cast<double>(library.given_bytes);
   row["arch"] = library.arch;
   return row;
 }
@@ -42,14 +47,14 @@ json point_row(const report& r, const library_report& library, const point& p) {
   row["ef"] = p.ef;
   row["recall"] = p.recall;
   const auto put_figure = [&](const char* name, double timing::*figure) {
-    std::vector<double> values;
-    for (const timing& t : p.rounds) values.push_back(t.*figure);
-    if (!values.empty()) put(row, name, spread_of(values));
+    if (!p.rounds.empty()) put(row, name, spread_of(figures_of(p, figure)));
   };
   put_figure("qps", &timing::qps);
-  put_figure("p50_us", &timing::p50_us);
-  put_figure("p95_us", &timing::p95_us);
-  put_figure("p99_us", &timing::p99_us);
+  if (!r.command.sweep.batch) {
+    put_figure("p50_us", &timing::p50_us);
+    put_figure("p95_us", &timing::p95_us);
+    put_figure("p99_us", &timing::p99_us);
+  }
   row["rounds"] = p.rounds.size();
   return row;
 }
@@ -62,9 +67,17 @@ json target_row(const report& r, const library_report& library, const at_recall&
   row["ef"] = t.reached->ef;  // the smallest that reaches the recall
   row["recall_at_ef"] = t.reached->recall;
   put(row, "qps", t.qps);
-  put(row, "p50_us", t.p50_us);
-  put(row, "p95_us", t.p95_us);
-  put(row, "p99_us", t.p99_us);
+  if (!r.command.sweep.batch) {
+    put(row, "p50_us", t.p50_us);
+    put(row, "p95_us", t.p95_us);
+    put(row, "p99_us", t.p99_us);
+  }
+  if (t.latency) {
+    row["latency_p50_us"] = t.latency->p50;
+    row["latency_p95_us"] = t.latency->p95;
+    row["latency_p99_us"] = t.latency->p99;
+    row["latency_p99_over_p50"] = t.latency->p99 / t.latency->p50;
+  }
   row["rounds"] = t.reached->rounds.size();
   for (const speed_ratio& ratio : t.ratios) {
     const std::string name = "ratio_to_" + ratio.peer;
@@ -73,6 +86,7 @@ json target_row(const report& r, const library_report& library, const at_recall&
       continue;
     }
     put(row, name, *ratio.times);
+    if (ratio.best != ratio.peer) row[ratio.peer] = ratio.best;
     row[name + "_bound"] = ratio.bound;
   }
   return row;

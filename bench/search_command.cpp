@@ -11,7 +11,7 @@ namespace {
 
 /// A peer by its name, behind which may stand M and ef_construction, after colons.
 std::unique_ptr<engine> make_peer(const std::string& spec, engine_request request) {
-  const std::string name = spec.substr(0, spec.find(':'));
+  const std::string name = kind_of(spec);
   if (name != spec) {
     char end = 0;
     if (std::sscanf(spec.c_str() + name.size(), ":%zu:%zu%c", &request.graph.M,
@@ -34,7 +34,10 @@ void check(const search_command& command) {
   if (sweep.rounds == 0 || sweep.build_rounds == 0)
     throw input_error("--rounds and --build-rounds are at least 1");
   if (sweep.max_ef < sweep.k) throw input_error("--max-ef is at least --k");
+  if (command.graph.codec != codec_kind::none && command.index != index_kind::hnsw)
+    throw input_error("--codec is for --index hnsw");
   start_json(command.json);
+  start_file("--plot", command.plot);
   if (!have_threads && (sweep.threads != 1 || sweep.build_threads != 1)) {
     throw input_error("this build has no threads: use --threads 1 --build-threads 1");
   }
@@ -61,6 +64,7 @@ int run(const search_command& command) {
   const report results = summarise(command, data, contestants);
   print(results);
   if (!command.json.empty()) write_json(results, command.json);
+  if (!command.plot.empty()) write_plot(results, command.plot);
   return 0;
 }
 

@@ -8,6 +8,7 @@
 #include <chrono>
 #include <cstdint>
 #include <cstdio>
+#include <iterator>
 #include <set>
 
 namespace bench {
@@ -24,11 +25,13 @@ struct answers {
   answers(std::size_t queries, std::size_t k) : ids(queries, k), found(queries), microseconds(queries) {}
 };
 
-/// Searches all queries one by one. With one thread a clock reading is both the end of a query and the start of the next.
-double run_queries(engine& index, answers& out, std::size_t threads) {
+/// Searches all queries. One by one with one thread a clock reading is both the end of a query and the start of the next.
+double run_queries(engine& index, answers& out, const sweep_options& options) {
   const std::size_t queries = out.found.size();
   const auto start = bench_clock::now();
-  if (threads <= 1) {
+  if (options.batch) {
+    index.search_batch(out.ids, out.found, options.threads);
+  } else if (options.threads <= 1) {
     auto before = start;
     for (std::size_t query = 0; query < queries; ++query) {
       out.found[query] = index.search(query, out.ids.row(query));
@@ -37,7 +40,7 @@ double run_queries(engine& index, answers& out, std::size_t threads) {
       before = after;
     }
   } else {
-    parallel_for(queries, threads, [&](std::size_t query, std::size_t) {
+    parallel_for(queries, options.threads, [&](std::size_t query, std::size_t) {
       const auto before = bench_clock::now();
       out.found[query] = index.search(query, out.ids.row(query));
       out.microseconds[query] =
@@ -47,16 +50,24 @@ double run_queries(engine& index, answers& out, std::size_t threads) {
   return seconds_since(start);
 }
 
-timing time_once(engine& index, answers& out, std::size_t threads) {
+timing time_once(engine& index, answers& out, const sweep_options& options) {
   constexpr std::size_t warm_up = 20;
   for (std::size_t query = 0; query < std::min(warm_up, out.found.size()); ++query) {
     out.found[query] = index.search(query, out.ids.row(query));
   }
-  const double seconds = run_queries(index, out, threads);
+  timing result;
+  result.qps = static_cast<double>(out.found.size()) / run_queries(index, out, options);
+  if (options.batch) return result;
+  if (options.times_queries()) {
+    std::transform(out.microseconds.begin(), out.microseconds.end(), std::back_inserter(result.query_us),
+                   [](double us) { return static_cast<float>(us); });
+  }
   std::vector<double> sorted = out.microseconds;
   std::sort(sorted.begin(), sorted.end());
-  return {static_cast<double>(out.found.size()) / seconds, percentile(sorted, 0.50), percentile(sorted, 0.95),
-          percentile(sorted, 0.99)};
+  result.p50_us = percentile(sorted, 0.50);
+  result.p95_us = percentile(sorted, 0.95);
+  result.p99_us = percentile(sorted, 0.99);
+  return result;
 }
 
 std::size_t next_ef(std::size_t ef) {
@@ -98,10 +109,10 @@ void find_recalls(std::vector<contestant>& contestants, const workload& data, co
   answers out(data.queries.rows, options.k);
   const auto add_point = [&](contestant& c, std::size_t ef) {
     c.index->set_ef(ef);
-    run_queries(*c.index, out, options.threads);
+    run_queries(*c.index, out, options);
     c.points.push_back({ef, recall_of(data, truth, out.ids, out.found), {}});
   };
-  if (kind == index_kind::flat) {
+  if (!has_width(kind)) {
     for (contestant& c : contestants) add_point(c, 0);
     return;
   }
@@ -141,7 +152,7 @@ void time_points(std::vector<contestant>& contestants, const workload& data, con
         contestant& c = contestants[which];
         if (i >= c.points.size() || !wanted[which][i]) continue;
         c.index->set_ef(c.points[i].ef);
-        c.points[i].rounds.push_back(time_once(*c.index, out, options.threads));
+        c.points[i].rounds.push_back(time_once(*c.index, out, options));
       }
     }
   }

@@ -21,14 +21,19 @@ struct sweep_options {
   std::vector<std::size_t> efs;                   ///< empty: chosen automatically
   std::vector<double> targets{0.90, 0.95, 0.99};  ///< asked recalls
   bool only_targets = false;                      ///< time only the points around the asked recalls
+  bool batch = false;                             ///< all queries in one call instead of one by one
+
+  /// Whether the time of each query alone is known.
+  [[nodiscard]] bool times_queries() const { return !batch && threads == 1; }
 };
 
-/// One pass over all queries.
+/// One pass over all queries. Of a batch there is only the speed.
 struct timing {
   double qps = 0;
   double p50_us = 0;
   double p95_us = 0;
   double p99_us = 0;
+  std::vector<float> query_us;  ///< of each query, where sweep_options::times_queries
 };
 
 /// An engine at one ef. An exact index has the single point ef = 0.
@@ -47,12 +52,12 @@ struct contestant {
 /// Builds every engine build_rounds times, in turn; the last build of each stays.
 void build_all(std::vector<contestant>&, const sweep_options&);
 
-/// Finds the recall of every contestant at every ef. The automatic list rises from k (of codes: from 4) by about 1.15 until the contestant
+/// Finds the recall of every contestant at every ef, of an index without widths at the one point there is. The automatic list rises from k (of codes: from 4) by about 1.15 until the contestant
 /// has reached 0.995 (or the highest asked recall), or max_ef.
 void find_recalls(std::vector<contestant>&, const workload&, const ground_truth&, index_kind,
                   const sweep_options&);
 
-/// Times the points: for each round, for each ef, for each contestant, all queries one by one. The order of the
+/// Times the points: for each round, for each ef, for each contestant, all queries, one by one or as a batch. The order of the
 /// contestants turns from round to round, so that none is always the one that finds its data in the cache.
 void time_points(std::vector<contestant>&, const workload&, const sweep_options&);
 

@@ -241,7 +241,7 @@ foreach(compiler gcc clang)
   if(compiler STREQUAL "clang")
     set(program clang++)
   endif()
-  platform(bench-${compiler} ${often_${compiler}} NEEDS ${program} ninja xsimd cli11 json hnswlib
+  platform(bench-${compiler} ${often_${compiler}} NEEDS ${program} ninja python3 xsimd cli11 json hnswlib
     CONFIGURE -DCMAKE_CXX_COMPILER=${program} -DCMAKE_BUILD_TYPE=Release -DCMAKE_CXX_FLAGS_RELEASE=-O1 ${no_programs}
       -DALIDADE_BUILD_BENCH=ON -DALIDADE_WERROR=ON
     TARGETS alidade_bench RUN check_bench)
@@ -281,8 +281,27 @@ macro(check_layers)
   check(python3 cmake/check_layers.py --self-test)
 endmacro()
 
+# Measures a small set by `alidade_bench search` and checks what it writes: <name> of the files, how the queries are
+# answered, the peer with several configurations or "", and further options.
+macro(check_search name answered best)
+  set(search_files "${build}/${name}.json" "${build}/${name}.svg")
+  check("${build}/bench/alidade_bench" search --json "${build}/${name}.json" --plot "${build}/${name}.svg" ${ARGN})
+  set(search_best "")
+  if(NOT "${best}" STREQUAL "")
+    set(search_best --best ${best})
+  endif()
+  check(python3 bench/check_search.py ${search_files} --answered ${answered} ${search_best})
+endmacro()
+
 macro(check_bench)
-  check("${build}/bench/alidade_bench" search --synthetic 2000,32 --peer hnswlib --json "${build}/smoke.json")
+  check_search(smoke single "" --synthetic 2000,32 --peer hnswlib)
+  check_search(spectrum single hnswlib --synthetic 2000,48 --spectrum 1.5 --unit-norm --metric ip --queries 200 --rounds 3
+    --only-asked --peer hnswlib:8:40,hnswlib:16:100)
+  check_search(batch batch hnswlib --synthetic 2000,32 --queries 200 --rounds 3 --batch --threads 2
+    --peer hnswlib:8:40,hnswlib:16:100)
+  check_search(threads single "" --synthetic 2000,32 --queries 200 --rounds 2 --threads 2)
+  check_search(flat single "" --index flat --synthetic 2000,32 --spectrum 0 --queries 200 --rounds 3 --peer hnswlib)
+  check_search(flat-batch batch "" --index flat --synthetic 2000,32 --type u8 --queries 200 --rounds 3 --batch --peer hnswlib)
   set(every_type f32,f64,f16,bf16,i8,u8,bits)
   set(every_metric l2,ip,cosine,l1,chebyshev,hamming,jaccard)
   check("${build}/bench/alidade_bench" machine --rounds 3 --svg "${build}/roofline.svg" --json "${build}/machine.json")
