@@ -280,17 +280,18 @@ std::string title_of(const report& r) {
   const search_command& command = r.command;
   const sweep_options& sweep = command.sweep;
   char text[256];
-  std::snprintf(text, sizeof(text), ": %zu x %zu %s, %s, %s, %zu queries%s, k %zu, %zu thread(s)", r.rows,
+  const bool coded = command.graph.codec != codec_kind::none;
+  std::snprintf(text, sizeof(text), ": %zu x %zu %s, %s, %s%s%s, %zu queries%s, k %zu, %zu thread(s)", r.rows,
                 r.dimension, name_of(command.source.type), name_of(command.source.distance),
-                name_of(command.index), r.queries, sweep.batch ? " at once" : "", sweep.k, sweep.threads);
+                name_of(command.index), coded ? " " : "", coded ? name_of(command.graph.codec) : "",
+                r.queries, sweep.batch ? " at once" : "", sweep.k, sweep.threads);
   return r.dataset + text;
 }
 
 void print(const report& r) {
   const sweep_options& sweep = r.command.sweep;
-  std::printf("%s, M %zu, ef_construction %zu, alpha %.2f, codec %s, %zu rounds\n", title_of(r).c_str(),
-              r.command.graph.M, r.command.graph.ef_construction, r.command.graph.alpha,
-              name_of(r.command.graph.codec), sweep.rounds);
+  std::printf("%s, M %zu, ef_construction %zu, alpha %.2f, %zu rounds\n", title_of(r).c_str(),
+              r.command.graph.M, r.command.graph.ef_construction, r.command.graph.alpha, sweep.rounds);
   if (sweep.batch) {
     std::printf("queries at once:");
     for (const library_report& library : r.libraries) {
