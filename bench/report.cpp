@@ -47,11 +47,11 @@ std::vector<double> figures_at(const bracket& at, double timing::*figure) {
 }
 
 query_latency latency_of(const point& p) {
-  std::vector<float> medians;
+  std::vector<double> medians;
   for (std::size_t query = 0; query < p.rounds.front().query_us.size(); ++query) {
     std::vector<double> us;
     for (const timing& t : p.rounds) us.push_back(t.query_us[query]);
-    medians.push_back(static_cast<float>(spread_of(std::move(us)).median));
+    medians.push_back(spread_of(std::move(us)).median);
   }
   std::sort(medians.begin(), medians.end());
   return {percentile(medians, 0.50), percentile(medians, 0.95), percentile(medians, 0.99)};

@@ -8,7 +8,6 @@
 #include <chrono>
 #include <cstdint>
 #include <cstdio>
-#include <iterator>
 #include <set>
 
 namespace bench {
@@ -58,10 +57,7 @@ timing time_once(engine& index, answers& out, const sweep_options& options) {
   timing result;
   result.qps = static_cast<double>(out.found.size()) / run_queries(index, out, options);
   if (options.batch) return result;
-  if (options.times_queries()) {
-    std::transform(out.microseconds.begin(), out.microseconds.end(), std::back_inserter(result.query_us),
-                   [](double us) { return static_cast<float>(us); });
-  }
+  if (options.times_queries()) result.query_us = out.microseconds;
   std::vector<double> sorted = out.microseconds;
   std::sort(sorted.begin(), sorted.end());
   result.p50_us = percentile(sorted, 0.50);

@@ -33,7 +33,7 @@ struct timing {
   double p50_us = 0;
   double p95_us = 0;
   double p99_us = 0;
-  std::vector<float> query_us;  ///< of each query, where sweep_options::times_queries
+  std::vector<double> query_us;  ///< of each query, where sweep_options::times_queries
 };
 
 /// An engine at one ef. An exact index has the single point ef = 0.
