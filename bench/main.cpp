@@ -88,7 +88,8 @@ void add_graph(CLI::App& app, graph_options& graph) {
   app.add_flag("--fill,!--no-fill", graph.fill, "fill the rows of our graph with pruned candidates");
   app.add_option("--seed", graph.seed, "seed of the levels")->capture_default_str();
   add_choice(app, "--codec", graph.codec, codecs, "what our graph is searched by");
-  app.add_option("--code-bytes", graph.code_bytes, "bytes of a code: 64, 128 or 192; 0: by itself")->capture_default_str();
+  app.add_option("--code-bytes", graph.code_bytes, "bytes of a code: 64, 128 or 192; 0: by itself")
+      ->capture_default_str();
 }
 
 void add_search(CLI::App& app, search_command& command) {
