@@ -120,7 +120,7 @@ class hnsw_index : public detail::graph_index<detail::vector_set<T, Metric>, det
   /// where the order of its nodes serves. Of this index's resource it takes what this index holds, and 4 bytes a vector meanwhile.
   packed_index<T, Metric, Codec> pack(const pack_options& options = {}) const {
     const auto order = detail::order_of(graph_, options.order, options_.memory);
-    detail::index_packer packer(vectors_, graph_, codes_, options_, order);
+    detail::index_packer packer(vectors_, graph_, codes_, options_, this->defaults_, order);
     return {packer.image(), vectors_.metric(), options_.memory};
   }
   /// Returns an index of no vectors where a pool is exhausted.

@@ -66,12 +66,23 @@ struct add_options {
 };
 
 struct search_options {
-  std::size_t k = 10;       ///< how many neighbours to find; at least 1
-  std::size_t ef = 64;      ///< width of the search; below k it counts as k, but not of a search by codes
+  std::size_t k = 10;  ///< how many neighbours to find; at least 1
+
+  /// Width of the search: how many of the nearest that were found are all expanded when it ends. Below k it counts as k, but not of a search by
+  /// codes. 0: the width that calibrate() has chosen, and its `rerank` and `prefetch`; 64 before that.
+  std::size_t ef = 0;
+
   std::size_t threads = 1;  ///< for a batch of queries; 0: all cores
 
   /// Of a search by codes, how many of the nearest candidates are measured by their vectors; below k it counts as k. 0: k more than the larger of ef and k.
   std::size_t rerank = 0;
+
+  /// Of a search by codes, how many candidates ahead their vectors are asked for; 0: 8.
+  std::size_t prefetch = 0;
+
+  /// The search ends with the node that makes it so many distances, by codes or vectors; what it has found by then are the answers, which may be fewer
+  /// than k. The candidates that are measured by their vectors in the end do not count. 0: as many as it takes.
+  std::size_t budget = 0;
 };
 
 struct flat_search_options {

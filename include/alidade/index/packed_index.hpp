@@ -166,7 +166,9 @@ class packed_index
     detail::index_shape shape{};
     if (const errc code = file.open(image, detail::index_file_kind<T>(), most_checked); code != errc{})
       return code;
-    if (const errc code = detail::read_shape<T, Metric>(file, shape, options_); code != errc{}) return code;
+    if (const errc code = detail::read_shape<T, Metric>(file, shape, options_, this->defaults_);
+        code != errc{})
+      return code;
     this->vectors_ = vectors(static_cast<std::size_t>(shape.dimension), this->vectors_.metric());
     if (const errc code = this->vectors_.open(file, shape); code != errc{}) return code;
     if (const errc code = this->graph_.open(file, shape); code != errc{}) return code;

@@ -111,8 +111,9 @@ class code_search {
     const search_type by_codes(code_view<Model, Rows>(model, codes), graph);
     const std::uint32_t entry = by_codes.descend(prepared, 0, scratch->search, observer);
     by_codes.start(prepared, entry, std::min(std::max(ef, rerank), n), scratch->search, observer);
-    by_codes.search_layer(prepared, 0, ef, k, scratch->search, observer);
-    measure(rows, query, scratch->search.pool, rerank, exact, observer);
+    by_codes.search_layer(prepared, 0, ef, k, options.budget, scratch->search, observer);
+    const std::size_t ahead = options.prefetch == 0 ? default_ahead : options.prefetch;
+    measure(rows, query, scratch->search.pool, rerank, ahead, exact, observer);
   }
 
   std::size_t memory_bytes() const { return scratches_.memory_bytes(); }
@@ -138,10 +139,10 @@ class code_search {
   };
   using scratches = scratch_pool<scratch_type>;
 
-  /// The distances of the nearest candidates, `most` of them, whose vectors are asked for some ahead.
+  /// The distances of the nearest candidates, `most` of them, whose vectors are asked for `ahead`.
   template <class Pool, search_observer Observer>
   static void measure(const Vectors& rows, const T* query, const Pool& candidates, std::size_t most,
-                      exact_scratch& exact, Observer& observer) {
+                      std::size_t ahead, exact_scratch& exact, Observer& observer) {
     const auto view = rows.view();
     const std::size_t count = std::min(candidates.size(), most);
     const auto ask = [&](std::size_t i) { simd::prefetch(view.row(candidates.slot(i)), view.row_bytes()); };
@@ -163,7 +164,7 @@ class code_search {
     observer.on_distances(count);
   }
 
-  static constexpr std::size_t ahead = 8, at_once = 4;
+  static constexpr std::size_t default_ahead = 8, at_once = 4;
 
   mutable scratches scratches_;
 };

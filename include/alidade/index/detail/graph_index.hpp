@@ -14,6 +14,7 @@
 #include <alidade/core/matrix_view.hpp>
 #include <alidade/core/parallel.hpp>
 #include <alidade/distance/metric.hpp>
+#include <alidade/index/calibration.hpp>
 #include <alidade/index/detail/code_set.hpp>
 #include <alidade/index/detail/exact_answers.hpp>
 #include <alidade/index/detail/graph_search.hpp>
@@ -103,7 +104,8 @@ class graph_index {
                               std::span<neighbor_type> out, Pacer&& pacer, std::error_code& ec,
                               Observer&& observer = {}) const {
     const auto run = [&](const graph_search& graph, scratch_type& scratch) {
-      const std::size_t k = std::min(options.k, size()), most = std::min(std::max(options.ef, k), size());
+      const std::size_t k = std::min(options.k, size());
+      const std::size_t most = std::min(std::max(resolved(options).ef, k), size());
       const std::uint32_t entry = graph.descend(scratch.query(), 0, scratch, observer);
       graph.start(scratch.query(), entry, std::min(std::max<std::size_t>(k, 2), most), most, scratch,
                   observer);
@@ -144,6 +146,35 @@ class graph_index {
       std::size_t row = error::no_row;
       return search_batch(queries, options, ec, row);
     });
+  }
+
+  /// Finds, for queries of the kind of these, the quickest setting of searches for k neighbours that has the recall that is asked for, and makes
+  /// it the one that searches with ef = 0 use. It compares with the true neighbours, which costs size() distances a query, and searches all
+  /// queries some hundred times; some hundred to a thousand queries that are not vectors of the index are right. Which setting is the quickest
+  /// depends on the machine and the hour, so the choice may differ from run to run. Must not overlap with searches. No queries, no vectors, or
+  /// options out of range are errc::invalid_option; of a query that is refused the error names the row. Then nothing has changed.
+  calibration calibrate(matrix_view<T> queries, const calibration_options& options = {}) {
+    std::error_code ec;
+    std::size_t row = error::no_row;
+    auto result = calibrate_checked(queries, options, ec, row);
+    if (ec) throw_error(ec, row);
+    return result;
+  }
+  calibration calibrate(matrix_view<T> queries, const calibration_options& options, std::error_code& ec) {
+    return unless_exhausted(ec, calibration(), [&] {
+      std::size_t row = error::no_row;
+      return calibrate_checked(queries, options, ec, row);
+    });
+  }
+
+  /// What searches with ef = 0 use: `ef`, `rerank` and `prefetch` of it, which pack() keeps.
+  const search_options& search_defaults() const noexcept { return defaults_; }
+  /// Must not overlap with searches. Where options.ef is 0 it is 64 again; each counts as 2^30 - 1 where it is more.
+  void set_search_defaults(const search_options& options) noexcept {
+    const auto limited = [](std::size_t x) { return std::min(x, max_index_rows); };
+    defaults_ = {.ef = limited(options.ef == 0 ? default_ef : options.ef),
+                 .rerank = limited(options.rerank),
+                 .prefetch = limited(options.prefetch)};
   }
 
   graph_stats stats() const {
@@ -193,15 +224,59 @@ class graph_index {
            codes_.memory_bytes();
   }
 
+  static constexpr std::size_t default_ef = 64;
+
   Vectors vectors_;
   Graph graph_;
   [[no_unique_address]] Codes codes_;
+  search_options defaults_{.ef = default_ef};
   mutable scratches scratches_;
 
  private:
   static std::size_t fail(errc code, std::error_code& ec) noexcept {
     ec = code;
     return 0;
+  }
+
+  search_options resolved(search_options options) const noexcept {
+    if (options.ef != 0) return options;
+    options.ef = defaults_.ef;
+    if (options.rerank == 0) options.rerank = defaults_.rerank;
+    if (options.prefetch == 0) options.prefetch = defaults_.prefetch;
+    return options;
+  }
+
+  calibration calibrate_checked(matrix_view<T> queries, const calibration_options& options,
+                                std::error_code& ec, std::size_t& bad_row) {
+    if (!vectors_.check_queries(queries, options.k, ec, bad_row)) return {};
+    if (queries.rows() == 0 || empty() || !(options.target_recall > 0 && options.target_recall <= 1) ||
+        options.max_ef == 0 || options.rounds == 0) {
+      ec = errc::invalid_option;
+      return {};
+    }
+    std::vector<distance_type> farthest(queries.rows());
+    resource_vector<std::error_code> errors(queries.rows(), scratches_.resource());
+    parallel_for(queries.rows(), 1, options.threads, [&](std::size_t i, std::size_t, std::size_t) {
+      std::vector<neighbor_type> exact(std::min(options.k, size()));
+      search_exact(queries[i], options.k, exact, errors[i]);
+      if (!errors[i]) farthest[i] = exact.back().distance;
+    });
+    if (!first_error(errors, ec, bad_row)) return {};
+    bool by_codes = false;
+    if constexpr (!std::is_same_v<Codes, no_codes>) by_codes = codes_.are_in_use();
+    calibrator<graph_index> run(*this, queries, farthest, options);
+    calibration result = run.run(by_codes);
+    set_search_defaults(result.options);
+    return result;
+  }
+
+  static bool first_error(std::span<const std::error_code> errors, std::error_code& ec, std::size_t& row) {
+    const auto bad =
+        std::find_if(errors.begin(), errors.end(), [](const std::error_code& e) { return bool(e); });
+    if (bad == errors.end()) return true;
+    ec = *bad;
+    row = static_cast<std::size_t>(bad - errors.begin());
+    return false;
   }
 
   /// `Run` does the search proper: run(graph, scratch).
@@ -218,7 +293,7 @@ class graph_index {
   /// A search of one width.
   template <search_observer Observer>
   auto whole_search(const search_options& options, Observer& observer) const {
-    return [this, &options, &observer](const graph_search& graph, scratch_type& scratch) {
+    return [this, options = resolved(options), &observer](const graph_search& graph, scratch_type& scratch) {
       if constexpr (!std::is_same_v<Codes, no_codes>) {
         if (codes_.are_in_use())
           return codes_.search(vectors_, graph_, scratch.query(), options, scratch, observer);
@@ -226,7 +301,7 @@ class graph_index {
       const std::uint32_t entry = graph.descend(scratch.query(), 0, scratch, observer);
       const std::size_t ef = std::min(std::max(options.ef, options.k), size());
       graph.start(scratch.query(), entry, ef, scratch, observer);
-      graph.search_layer(scratch.query(), 0, scratch, observer);
+      graph.search_layer(scratch.query(), 0, ef, 0, options.budget, scratch, observer);
     };
   }
 
@@ -269,12 +344,8 @@ class graph_index {
                                     whole_search(options, none)));
       }
     });
-    const auto bad =
-        std::find_if(errors.begin(), errors.end(), [](const std::error_code& e) { return bool(e); });
-    if (bad == errors.end()) return results;
-    ec = *bad;
-    bad_row = static_cast<std::size_t>(bad - errors.begin());
-    return {};
+    if (!first_error(errors, ec, bad_row)) return {};
+    return results;
   }
 };
 

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
+#include <limits>
 #include <utility>
 
 #include <alidade/config/compiler.hpp>
@@ -84,18 +85,20 @@ class graph_search {
   template <search_observer Observer>
   void search_layer(const query_type& query, std::size_t level, scratch_type& scratch,
                     Observer& observer) const {
-    search_layer(query, level, scratch.pool.capacity(), 0, scratch, observer);
+    search_layer(query, level, scratch.pool.capacity(), 0, 0, scratch, observer);
   }
   /// The same, but only entries that are among the `width` nearest are expanded, the others kept as they come; as long as there are fewer
-  /// than `least`, all are.
+  /// than `least`, all are. It ends when it has measured `budget` or more, unless that is 0.
   template <search_observer Observer>
   void search_layer(const query_type& query, std::size_t level, std::size_t width, std::size_t least,
-                    scratch_type& scratch, Observer& observer) const {
+                    std::size_t budget, scratch_type& scratch, Observer& observer) const {
     std::uint32_t node = 0;
-    std::size_t count = 0;
-    while (scratch.pool.next_unexpanded() < width || scratch.pool.size() < least) {
+    std::size_t measured = 0, count = 0;
+    const std::size_t most = budget == 0 ? std::numeric_limits<std::size_t>::max() : budget;
+    while (measured < most && (scratch.pool.next_unexpanded() < width || scratch.pool.size() < least)) {
       if (!scratch.pool.pop_unexpanded(node)) break;
       expand(query, level, node, scratch, observer, count);
+      measured += count;
     }
     scratch.visited.clear();
   }

@@ -122,8 +122,11 @@ struct index_settings {
   std::uint64_t seed;
   float alpha;
   std::uint32_t fill;
+  std::uint64_t ef;        ///< of searches that do not say it
+  std::uint64_t rerank;    ///< likewise
+  std::uint64_t prefetch;  ///< likewise
 };
-static_assert(sizeof(index_settings) == 24 && std::is_trivially_copyable_v<index_settings>);
+static_assert(sizeof(index_settings) == 48 && std::is_trivially_copyable_v<index_settings>);
 
 /// The ranges of hnsw_options.
 inline bool valid_options(const hnsw_options& o) noexcept {
@@ -134,7 +137,8 @@ inline bool valid_options(const hnsw_options& o) noexcept {
 /// Reads and checks what all else is measured by; then count is below 2^30, and sizes of sections that follow from the shape are less than
 /// 2^63.
 template <class T, metric<T> Metric>
-errc read_shape(const section_view& file, index_shape& shape, hnsw_options& options) noexcept {
+errc read_shape(const section_view& file, index_shape& shape, hnsw_options& options,
+                search_options& defaults) noexcept {
   index_settings settings{};
   if (!file.get(sections::shape, shape) || !file.get(sections::settings, settings))
     return errc::corrupted_data;
@@ -152,6 +156,11 @@ errc read_shape(const section_view& file, index_shape& shape, hnsw_options& opti
   options.seed = settings.seed;
   options.alpha = settings.alpha;
   options.fill = settings.fill != 0;
+  if (settings.ef == 0 || std::max({settings.ef, settings.rerank, settings.prefetch}) > max_index_rows)
+    return errc::corrupted_data;
+  defaults.ef = static_cast<std::size_t>(settings.ef);
+  defaults.rerank = static_cast<std::size_t>(settings.rerank);
+  defaults.prefetch = static_cast<std::size_t>(settings.prefetch);
   return valid_options(options) ? errc{} : errc::corrupted_data;
 }
 

@@ -30,11 +30,12 @@ class index_packer {
  public:
   /// `order`: the slot that is to become slot i, for each i.
   index_packer(const Vectors& vectors, const Graph& graph, const Codes& codes, const hnsw_options& options,
-               std::span<const std::uint32_t> order)
+               const search_options& defaults, std::span<const std::uint32_t> order)
       : vectors_(vectors),
         graph_(graph),
         codes_(codes),
         options_(options),
+        defaults_(defaults),
         order_(order),
         file_(index_file_kind<T>()) {}
 
@@ -79,7 +80,8 @@ class index_packer {
     if (shape.code_bytes != 0) codes_.put(file_, order_);
     file_.put(sections::shape, shape);
     file_.put(sections::settings,
-              index_settings{options_.ef_construction, options_.seed, options_.alpha, options_.fill});
+              index_settings{options_.ef_construction, options_.seed, options_.alpha, options_.fill,
+                             defaults_.ef, defaults_.rerank, defaults_.prefetch});
     return file_.finish();
   }
 
@@ -132,6 +134,7 @@ class index_packer {
   const Graph& graph_;
   const Codes& codes_;
   const hnsw_options& options_;
+  const search_options& defaults_;
   std::span<const std::uint32_t> order_;
   section_image_writer file_;
 };
