@@ -8,6 +8,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -65,6 +66,25 @@ class engine {
   virtual void build(std::size_t threads, std::atomic<std::size_t>& added) = 0;
 
   virtual void set_ef(std::size_t ef) = 0;
+  /// What else a search is set by, as far as the index has it: candidates that are measured, and how far ahead they are asked for.
+  struct setting {
+    std::size_t rerank = 0;
+    std::size_t prefetch = 0;
+
+    friend bool operator==(const setting&, const setting&) = default;
+  };
+  virtual void set(const setting&) {}
+
+  /// What the index finds by itself for a recall, from the first half of the queries.
+  struct choice {
+    std::size_t ef = 0;
+    setting rest;
+    double recall = 0;  ///< that it found
+  };
+  [[nodiscard]] virtual std::optional<choice> calibrate(double /*recall*/, std::size_t /*k*/) {
+    return std::nullopt;
+  }
+
   /// Where widths begin.
   [[nodiscard]] virtual std::size_t least_ef(std::size_t k) const { return k; }
   /// Writes the keys of the nearest rows of a query of the workload and returns how many; keys.size() are asked for.

@@ -13,7 +13,8 @@ namespace {
 template <class T, class Index>
 class alidade_engine final : public engine {
  public:
-  explicit alidade_engine(const engine_request& request) : engine(request) {}
+  explicit alidade_engine(const engine_request& request)
+      : engine(request), setting_{request.graph.rerank, 0} {}
 
   [[nodiscard]] std::size_t least_ef(std::size_t k) const override {
     return request().graph.codec == codec_kind::none ? k : 4;
@@ -29,11 +30,24 @@ class alidade_engine final : public engine {
   }
 
   void set_ef(std::size_t ef) override { ef_ = ef; }
+  void set(const setting& s) override { setting_ = s; }
+
+  [[nodiscard]] std::optional<choice> calibrate(double recall, std::size_t k) override {
+    if constexpr (is_graph<Index>) {
+      const auto& queries = elements<T>::queries(request().data);
+      const alidade::matrix_view<T> half(queries.values.data(), (queries.rows + 1) / 2, queries.columns);
+      const alidade::calibration found = index_->calibrate(half, {.k = k, .target_recall = recall});
+      return choice{found.options.ef, {found.options.rerank, found.options.prefetch}, found.recall};
+    } else {
+      return std::nullopt;
+    }
+  }
 
   std::size_t search(std::size_t query, std::span<std::uint64_t> keys) override {
     const std::span<const T> vector = elements<T>::queries(request().data).row(query);
     if constexpr (is_graph<Index>) {
-      const alidade::search_options options{.k = keys.size(), .ef = ef_, .rerank = request().graph.rerank};
+      const alidade::search_options options{
+          .k = keys.size(), .ef = ef_, .rerank = setting_.rerank, .prefetch = setting_.prefetch};
       thread_local std::vector<typename Index::neighbor_type> found;
       found.resize(keys.size());
       std::error_code failure;
@@ -62,7 +76,8 @@ class alidade_engine final : public engine {
  private:
   [[nodiscard]] auto batch_options(std::size_t k, std::size_t threads) const {
     if constexpr (is_graph<Index>) {
-      return alidade::search_options{.k = k, .ef = ef_, .threads = threads, .rerank = request().graph.rerank};
+      return alidade::search_options{
+          .k = k, .ef = ef_, .threads = threads, .rerank = setting_.rerank, .prefetch = setting_.prefetch};
     } else {
       return alidade::flat_search_options{.k = k, .threads = threads};
     }
@@ -76,6 +91,7 @@ class alidade_engine final : public engine {
 
   std::optional<Index> index_;
   std::size_t ef_ = 0;
+  setting setting_;
 };
 
 }  // namespace

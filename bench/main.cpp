@@ -107,6 +107,9 @@ void add_search(CLI::App& app, search_command& command) {
   app.add_option("--max-ef", sweep.max_ef, "end of the automatic list")->capture_default_str();
   app.add_option("--rerank", command.graph.rerank, "candidates that a search by codes measures; 0: by itself")
       ->capture_default_str();
+  app.add_flag(
+      "--calibrate", sweep.calibrate,
+      "let our index choose ef and the rest for each asked recall, from the first half of the queries");
   app.add_flag("--only-asked", sweep.only_targets, "time only the points around the asked recalls");
   app.add_option("--threads", sweep.threads, "searching threads")
       ->capture_default_str()

@@ -176,6 +176,17 @@ void print_points(const report& r) {
   }
 }
 
+void print_choices(const report& r) {
+  for (const library_report& library : r.libraries) {
+    for (std::size_t i = 0; i < library.measured->choices.size(); ++i) {
+      const engine::choice& c = library.measured->choices[i];
+      std::printf(
+          "%s chose for %.3f: ef %zu, rerank %zu, prefetch %zu; it found %.4f on half of the queries\n",
+          library.name.c_str(), r.command.sweep.targets[i], c.ef, c.rest.rerank, c.rest.prefetch, c.recall);
+    }
+  }
+}
+
 void print_target(const library_report& library, const at_recall& t) {
   std::printf("%-14s %8.3f  ", library.name.c_str(), t.target);
   if (t.status == standing::not_reached) {
@@ -300,6 +311,7 @@ void print(const report& r) {
     }
   }
   std::putchar('\n');
+  print_choices(r);
   print_points(r);
   std::printf("\n%-14s %8s %12s %21s  ratio of QPS, paired by round\n", "library", "recall", "QPS",
               "(min .. max)");

@@ -26,7 +26,6 @@ json row_of(const report& r, const library_report& library, const char* kind) {
     if (ours) row["fill"] = command.graph.fill;
     if (ours && command.graph.codec != codec_kind::none) {
       row["code_bytes"] = command.graph.code_bytes;
-      row["rerank"] = command.graph.rerank;
     }
   }
   put(row, "build_s", library.build_s);
@@ -42,9 +41,17 @@ json row_of(const report& r, const library_report& library, const char* kind) {
   return row;
 }
 
+/// Of our searches by codes.
+void put_setting(json& row, const report& r, const library_report& library, const engine::setting& setting) {
+  if (&library != &r.libraries.front() || r.command.graph.codec == codec_kind::none) return;
+  row["rerank"] = setting.rerank;
+  row["prefetch"] = setting.prefetch;
+}
+
 json point_row(const report& r, const library_report& library, const point& p) {
   json row = row_of(r, library, "point");
   row["ef"] = p.ef;
+  put_setting(row, r, library, p.setting);
   row["recall"] = p.recall;
   const auto put_figure = [&](const char* name, double timing::*figure) {
     if (!p.rounds.empty()) put(row, name, spread_of(figures_of(p, figure)));
@@ -65,6 +72,7 @@ json target_row(const report& r, const library_report& library, const at_recall&
   row["status"] = name_of(t.status);
   if (t.status == standing::not_reached) return row;
   row["ef"] = t.reached->ef;  // the smallest that reaches the recall
+  put_setting(row, r, library, t.reached->setting);
   row["recall_at_ef"] = t.reached->recall;
   put(row, "qps", t.qps);
   if (!r.command.sweep.batch) {

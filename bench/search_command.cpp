@@ -36,6 +36,8 @@ void check(const search_command& command) {
   if (sweep.max_ef < sweep.k) throw input_error("--max-ef is at least --k");
   if (command.graph.codec != codec_kind::none && command.index != index_kind::hnsw)
     throw input_error("--codec is for --index hnsw");
+  if (sweep.calibrate && (!sweep.efs.empty() || command.graph.rerank != 0 || !has_width(command.index)))
+    throw input_error("--calibrate chooses --ef and --rerank, of an index that has them");
   start_json(command.json);
   start_file("--plot", command.plot);
   if (!have_threads && (sweep.threads != 1 || sweep.build_threads != 1)) {

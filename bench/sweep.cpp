@@ -70,6 +70,27 @@ std::size_t next_ef(std::size_t ef) {
   return std::max(ef + 1, static_cast<std::size_t>(static_cast<double>(ef) * 1.15));
 }
 
+std::size_t given_rerank(const contestant& c) { return c.index->graph().rerank; }
+
+/// Lets the index choose for each target; false where it has nothing to choose.
+bool calibrate(contestant& c, const sweep_options& options) {
+  for (const double target : options.targets) {
+    const auto chosen = c.index->calibrate(target, options.k);
+    if (!chosen) return false;
+    c.choices.push_back(*chosen);
+  }
+  return true;
+}
+
+/// The width that was chosen and those beside it, so that a recall between them can be told.
+std::vector<std::size_t> around(std::size_t ef) {
+  std::vector<std::size_t> efs;
+  for (const std::size_t width : {ef - ef / 6 - 1, ef, ef + ef / 6 + 1}) {
+    if (width > 0) efs.push_back(width);
+  }
+  return efs;
+}
+
 /// Marks the points between which the asked recalls lie.
 std::vector<bool> around_targets(const std::vector<point>& points, const std::vector<double>& targets) {
   std::vector<bool> wanted(points.size(), false);
@@ -103,10 +124,13 @@ void build_all(std::vector<contestant>& contestants, const sweep_options& option
 void find_recalls(std::vector<contestant>& contestants, const workload& data, const ground_truth& truth,
                   index_kind kind, const sweep_options& options) {
   answers out(data.queries.rows, options.k);
-  const auto add_point = [&](contestant& c, std::size_t ef) {
+  const auto add_point_with = [&](contestant& c, std::size_t ef, const engine::setting& setting) {
     c.index->set_ef(ef);
     run_queries(*c.index, out, options);
-    c.points.push_back({ef, recall_of(data, truth, out.ids, out.found), {}});
+    c.points.push_back({ef, setting, recall_of(data, truth, out.ids, out.found), {}});
+  };
+  const auto add_point = [&](contestant& c, std::size_t ef) {
+    add_point_with(c, ef, engine::setting{given_rerank(c), 0});
   };
   if (!has_width(kind)) {
     for (contestant& c : contestants) add_point(c, 0);
@@ -123,6 +147,15 @@ void find_recalls(std::vector<contestant>& contestants, const workload& data, co
   const double highest = *std::max_element(options.targets.begin(), options.targets.end());
   const double enough = std::max(0.995, highest);
   for (contestant& c : contestants) {
+    if (options.calibrate && calibrate(c, options)) {
+      for (const engine::choice& chosen : c.choices) {
+        c.index->set(chosen.rest);
+        for (const std::size_t ef : around(chosen.ef)) add_point_with(c, ef, chosen.rest);
+      }
+      std::stable_sort(c.points.begin(), c.points.end(),
+                       [](const point& a, const point& b) { return a.recall < b.recall; });
+      continue;
+    }
     for (std::size_t ef = c.index->least_ef(options.k); ef <= options.max_ef; ef = next_ef(ef)) {
       add_point(c, ef);
       if (c.points.back().recall >= enough) break;
@@ -148,6 +181,7 @@ void time_points(std::vector<contestant>& contestants, const workload& data, con
         contestant& c = contestants[which];
         if (i >= c.points.size() || !wanted[which][i]) continue;
         c.index->set_ef(c.points[i].ef);
+        c.index->set(c.points[i].setting);
         c.points[i].rounds.push_back(time_once(*c.index, out, options));
       }
     }

@@ -21,6 +21,7 @@ struct sweep_options {
   std::vector<std::size_t> efs;                   ///< empty: chosen automatically
   std::vector<double> targets{0.90, 0.95, 0.99};  ///< asked recalls
   bool only_targets = false;                      ///< time only the points around the asked recalls
+  bool calibrate = false;                         ///< an index that can chooses its settings for each target
   bool batch = false;                             ///< all queries in one call instead of one by one
 
   /// Whether the time of each query alone is known.
@@ -39,14 +40,16 @@ struct timing {
 /// An engine at one ef. An exact index has the single point ef = 0.
 struct point {
   std::size_t ef = 0;
+  engine::setting setting;
   double recall = 0;
   std::vector<timing> rounds;  ///< empty when the point was not timed
 };
 
 struct contestant {
   std::unique_ptr<engine> index;
-  std::vector<double> build_seconds;  ///< one per build round
-  std::vector<point> points;          ///< by rising ef
+  std::vector<double> build_seconds;    ///< one per build round
+  std::vector<point> points;            ///< by rising ef; of one that was calibrated by rising recall
+  std::vector<engine::choice> choices;  ///< of one that was calibrated, for each target
 };
 
 /// Builds every engine build_rounds times, in turn; the last build of each stays.

@@ -299,6 +299,7 @@ macro(check_bench)
     --only-asked --peer hnswlib:8:40,hnswlib:16:100)
   check_search(batch batch hnswlib --synthetic 2000,32 --queries 200 --rounds 3 --batch --threads 2
     --peer hnswlib:8:40,hnswlib:16:100)
+  check_search(calibrated single "" --synthetic 2000,48 --codec pca4 --calibrate --queries 200 --rounds 2 --peer hnswlib)
   check_search(threads single "" --synthetic 2000,32 --queries 200 --rounds 2 --threads 2)
   check_search(flat single "" --index flat --synthetic 2000,32 --spectrum 0 --queries 200 --rounds 3 --peer hnswlib)
   check_search(flat-batch batch "" --index flat --synthetic 2000,32 --type u8 --queries 200 --rounds 3 --batch --peer hnswlib)
