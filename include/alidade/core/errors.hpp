@@ -28,6 +28,7 @@ enum class errc {
   unsupported_version,  ///< the data were written by a later version of the library
   corrupted_data,       ///< the data are torn or damaged: a size, a checksum or a value is not possible
   misaligned,           ///< the data, which are used where they lie, do not begin at a multiple of 64 bytes
+  cancelled,               ///< who watched the progress of the call wanted no more of it
 };
 
 namespace detail {
@@ -64,6 +65,8 @@ class category final : public std::error_category {
         return "the data are of a later version";
       case errc::corrupted_data:
         return "the data are torn or damaged";
+      case errc::cancelled:
+        return "it was cancelled";
       case errc::misaligned:
         return "the data do not begin at a multiple of 64 bytes";
     }

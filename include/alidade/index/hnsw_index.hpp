@@ -4,6 +4,7 @@
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <numeric>
 #include <span>
 #include <system_error>
@@ -107,7 +108,7 @@ class hnsw_index : public detail::graph_index<detail::vector_set<T, Metric>, det
     if (ec) detail::throw_error(ec, row);
   }
 
-  /// Returns how many were added, or the first that is refused, or error::no_row where a pool is exhausted.
+  /// Returns how many were added, or the first that is refused, or error::no_row where a pool is exhausted or options.progress was false.
   std::size_t add(std::span<const std::uint64_t> keys, matrix_view<T> rows, std::error_code& ec) {
     return add(keys, rows, {}, ec);
   }
@@ -178,22 +179,28 @@ class hnsw_index : public detail::graph_index<detail::vector_set<T, Metric>, det
     const std::size_t threads = std::min(detail::resolve_threads(options.threads), rows.rows() / 16 + 1);
     codes_.extend(vectors_, threads);
     change.journal.begin(rows.rows(), threads);
+    bool is_linked = false;
     if constexpr (std::is_same_v<pruning_metric, Metric>) {
-      link(first, vectors_.view(), change.journal, threads);
+      is_linked = link(first, vectors_.view(), change.journal, threads, options.progress);
     } else {
       const pruning_metric pruning{};
-      link(first, vectors_.view(pruning), change.journal, threads);
+      is_linked = link(first, vectors_.view(pruning), change.journal, threads, options.progress);
+    }
+    if (!is_linked) {
+      ec = errc::cancelled;
+      return error::no_row;
     }
     change.commit();
     return result;
   }
 
-  /// Links the rows from `first` on.
-  void link(std::size_t first, const detail::vector_view<T, pruning_metric>& pruning,
-            detail::link_journal& journal, std::size_t threads) {
+  /// Links the rows from `first` on, or ends where `progress` wants no more.
+  bool link(std::size_t first, const detail::vector_view<T, pruning_metric>& pruning,
+            detail::link_journal& journal, std::size_t threads,
+            const std::function<bool(std::size_t, std::size_t)>& progress) {
     detail::graph_builder<T, Metric> builder(vectors_.view(), pruning, graph_, journal, scratches_, options_,
                                              threads);
-    builder.link_from(first);
+    if (!builder.link_from(first, progress)) return false;
     // A repair looks at every node: once for each eighth that is added, it costs a constant number of looks a vector.
     unrepaired_ += size() - first;
     if (unrepaired_ * repair_share >= size()) {
@@ -202,6 +209,7 @@ class hnsw_index : public detail::graph_index<detail::vector_set<T, Metric>, det
     } else {
       builder.repair_from(first);
     }
+    return true;
   }
 
   /// The order in which the rows of one call are inserted. Whatever order they come in, each batch is then a fair sample

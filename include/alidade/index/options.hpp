@@ -2,6 +2,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 
 #include <alidade/config/namespace.hpp>
 #include <alidade/memory/memory_resource.hpp>
@@ -63,6 +64,10 @@ struct flat_options {
 
 struct add_options {
   std::size_t threads = 1;  ///< 0: all cores. The graph does not depend on it.
+
+  /// Hears from time to time how many of the rows of this call are linked, in the thread that called: rising numbers, the last of which is all. Where it returns false
+  /// the call ends soon, with errc::cancelled, and nothing is added. What it throws passes through, likewise.
+  std::function<bool(std::size_t done, std::size_t rows)> progress = {};
 };
 
 struct search_options {

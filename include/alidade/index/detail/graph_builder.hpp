@@ -1,8 +1,10 @@
 #pragma once
 
 #include <algorithm>
+#include <atomic>
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <tuple>
 #include <utility>
 
@@ -59,13 +61,21 @@ class graph_builder {
     }
   }
 
-  /// Links the nodes from `first` up to the graph's size, whose rows and levels are there already.
-  void link_from(std::size_t first) {
+  using progress_function = std::function<bool(std::size_t done, std::size_t rows)>;
+
+  /// Links the nodes from `first` up to the graph's size, whose rows and levels are there already. False where progress(done, rows) was, if there is one;
+  /// then the graph is of no use until the journal has undone it.
+  bool link_from(std::size_t first, const progress_function& progress) {
+    const std::size_t rows = graph_.size() - first;
     for (std::size_t linked = first; linked < graph_.size();) {
       const std::size_t last = batch_end(linked, linked - first);
-      insert_batch(linked, last);
+      const bool goes_on = insert_batch(linked, last, [&](std::size_t of_batch) {
+        return !progress || progress(linked - first + of_batch, rows);
+      });
+      if (!goes_on) return false;
       linked = last;
     }
+    return true;
   }
 
   /// Connects all that is cut off.
@@ -129,7 +139,9 @@ class graph_builder {
     return last;
   }
 
-  void insert_batch(std::size_t first, std::size_t last) {
+  /// False as soon as progress(done) is, of so many of the batch.
+  template <class Progress>
+  bool insert_batch(std::size_t first, std::size_t last, const Progress& progress) {
     const std::size_t count = last - first;
     if (graph_.entry_point() != hnsw_graph::npos) {
       const std::size_t partitions = threads_ == 1 || count < 64 ? 1 : 8 * threads_;
@@ -139,9 +151,16 @@ class graph_builder {
         w.next.resize(partitions, edge_list(options_.memory));
       }
       find_entries(first, count);
+      std::atomic<std::size_t> done{0};
+      std::atomic<bool> goes_on{true};
       parallel_for(count, 16, threads_, [&](std::size_t begin, std::size_t end, std::size_t id) {
+        if (!goes_on.load(std::memory_order_relaxed)) return;
         for (std::size_t i = begin; i < end; ++i) insert(order_[i].second, order_[i].first, workers_[id]);
+        // Worker 0 is the thread that called. The last of a batch is told of when its edges are there.
+        const std::size_t so_far = done.fetch_add(end - begin, std::memory_order_relaxed) + (end - begin);
+        if (id == 0 && so_far < count && !progress(so_far)) goes_on.store(false, std::memory_order_relaxed);
       });
+      if (!goes_on.load(std::memory_order_relaxed)) return false;
       for (int round = 0; round < max_rounds && any_edges(); ++round) {
         parallel_for(partitions, 1, threads_, [&](std::size_t partition, std::size_t, std::size_t id) {
           link_back(partition, static_cast<std::uint32_t>(first), workers_[id]);
@@ -157,6 +176,7 @@ class graph_builder {
     if (graph_.entry_point() == hnsw_graph::npos || graph_.level(newest) > graph_.max_level()) {
       graph_.set_entry_point(newest);
     }
+    return progress(count);
   }
 
   /// Where each node of the batch enters level 0 or its own top level, and the order in which they are inserted: nodes
