@@ -1,5 +1,7 @@
 #pragma once
 
+#include <algorithm>
+#include <bit>
 #include <cstddef>
 #include <utility>
 
@@ -21,6 +23,12 @@ inline constexpr std::size_t huge_page = std::size_t{2} << 20;
 
 constexpr std::size_t round_up(std::size_t value, std::size_t multiple) noexcept {
   return (value + multiple - 1) / multiple * multiple;
+}
+
+/// From one row of so many bytes to the next: whole cache lines, or a power of two below one, so that no row straddles more lines than it
+/// must.
+constexpr std::size_t padded_row_bytes(std::size_t bytes) noexcept {
+  return bytes < cache_line ? std::bit_ceil(std::max<std::size_t>(bytes, 1)) : round_up(bytes, cache_line);
 }
 
 /// Owns raw bytes, aligned to a cache line; blocks of several huge pages are aligned to one and ask the system for huge

@@ -34,7 +34,7 @@ class row_storage {
   /// Elements from the start of a row to the start of the next.
   std::size_t stride() const noexcept { return stride_; }
   static constexpr std::size_t stride_of(std::size_t columns) noexcept {
-    return stride_bytes(columns) / sizeof(T);
+    return padded_row_bytes(std::max<std::size_t>(columns, 1) * sizeof(T)) / sizeof(T);
   }
   std::size_t capacity() const noexcept { return granules_.size() << shift_; }
 
@@ -84,11 +84,6 @@ class row_storage {
 
  private:
   static constexpr std::size_t smallest_granule = std::size_t{16} << 10;
-
-  static constexpr std::size_t stride_bytes(std::size_t columns) noexcept {
-    const std::size_t bytes = std::max<std::size_t>(columns, 1) * sizeof(T);
-    return bytes < cache_line ? std::bit_ceil(bytes) : round_up(bytes, cache_line);
-  }
 
   std::size_t stride_;
   std::size_t mask_ = 0;

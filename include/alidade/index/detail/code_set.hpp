@@ -5,10 +5,12 @@
 #include <cstdint>
 #include <optional>
 #include <span>
+#include <type_traits>
 #include <utility>
 
 #include <alidade/config/namespace.hpp>
 #include <alidade/core/errors.hpp>
+#include <alidade/core/half.hpp>
 #include <alidade/core/parallel.hpp>
 #include <alidade/index/detail/code_search.hpp>
 #include <alidade/index/detail/hnsw_graph.hpp>
@@ -18,7 +20,9 @@
 #include <alidade/index/options.hpp>
 #include <alidade/memory/memory_resource.hpp>
 #include <alidade/quantize/codecs.hpp>
+#include <alidade/quantize/half_model.hpp>
 #include <alidade/quantize/pca4_model.hpp>
+#include <alidade/quantize/sq8_model.hpp>
 #include <alidade/storage/row_storage.hpp>
 #include <alidade/storage/section_image.hpp>
 
@@ -29,6 +33,7 @@ namespace detail {
 /// What an index without codes has in their place.
 struct no_codes {
   struct mark {};
+  no_codes() noexcept = default;
   no_codes(const codecs::none&, memory_resource*) noexcept {}
   static bool valid(const codecs::none&) noexcept { return true; }
   template <class Vectors>
@@ -45,11 +50,19 @@ struct no_codes {
   }
 };
 
+/// Vectors that are no longer than codes would be are their own codes.
+template <class Model>
+struct rows_as_codes : no_codes {
+  using codec = typename Model::options_type;
+  rows_as_codes(const codec&, memory_resource*) noexcept {}
+  static bool valid(const codec& options) noexcept { return Model::valid(options); }
+};
+
 /// The codes of an index's vectors, and searches by them. A model is what codes are made and measured by:
 ///
 /// - `options_type`, `valid(options)`, `Model(options, memory)`, `options()`;
-/// - `least_rows`: from how many vectors on there are codes; `sample_rows()`: how many it looks at to learn, 0 for none;
-///   `train(rows, dimension, form, threads)`;
+/// - `least_rows`: from how many vectors on there are codes; `sample_rows()`: how many it looks at to learn, at most, 0 where there is
+///   nothing to learn; `train(rows, dimension, form, threads)`;
 /// - `code_bytes()`, once it is trained; `encode(rows, scratch, out)` with row_floats() floats of scratch a row;
 /// - `query_type`, `prepare(query, scratch)` with query_bytes() of scratch; `estimate(query, codes, count, out)`;
 /// - of those that a file can have: `name`; `save(out)`, of saved_bytes() bytes; `restore(saved, dimension, form)`, which gives false for what it
@@ -78,7 +91,8 @@ class code_set {
   /// was learnt last.
   void extend(const vectors& from, std::size_t threads) {
     if (from.size() < Model::least_rows) return;
-    if (from.size() / 8 >= now_.learnt_from) {
+    const bool learns = now_.model.sample_rows() != 0 && from.size() / 8 >= now_.learnt_from;
+    if (now_.size == 0 || learns) {
       state next(now_.model.options(), now_.codes.resource());
       train(next.model, from, threads);
       next.codes = row_storage<std::uint8_t>(next.model.code_bytes(), next.codes.resource());
@@ -194,6 +208,23 @@ struct codes_of<codecs::none, T, Metric> {
 template <class T, class Metric>
 struct codes_of<codecs::pca4, T, Metric> {
   using type = code_set<T, Metric, pca4_model>;
+};
+
+/// Of a model of which a code has so many bytes for each element.
+template <class T, class Metric, class Model, std::size_t Bytes>
+using codes_unless_short =
+    std::conditional_t<sizeof(T) <= Bytes, rows_as_codes<Model>, code_set<T, Metric, Model>>;
+template <class T, class Metric>
+struct codes_of<codecs::sq8, T, Metric> {
+  using type = codes_unless_short<T, Metric, sq8_model, 1>;
+};
+template <class T, class Metric>
+struct codes_of<codecs::f16, T, Metric> {
+  using type = codes_unless_short<T, Metric, half_model<f16, codecs::f16>, 2>;
+};
+template <class T, class Metric>
+struct codes_of<codecs::bf16, T, Metric> {
+  using type = codes_unless_short<T, Metric, half_model<bf16, codecs::bf16>, 2>;
 };
 
 }  // namespace detail

@@ -75,6 +75,10 @@ template <>
 struct packed_form_of<no_codes> {
   using type = no_codes;
 };
+template <class Model>
+struct packed_form_of<rows_as_codes<Model>> {
+  using type = rows_as_codes<Model>;
+};
 template <class T, class Metric, class Model>
 struct packed_form_of<code_set<T, Metric, Model>> {
   using type = packed_codes<T, Metric, Model>;
