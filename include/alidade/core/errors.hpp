@@ -28,7 +28,8 @@ enum class errc {
   unsupported_version,  ///< the data were written by a later version of the library
   corrupted_data,       ///< the data are torn or damaged: a size, a checksum or a value is not possible
   misaligned,           ///< the data, which are used where they lie, do not begin at a multiple of 64 bytes
-  cancelled,               ///< who watched the progress of the call wanted no more of it
+  cancelled,            ///< who watched the progress of the call wanted no more of it
+  not_representable,    ///< a component is beyond the largest number of the type that vectors are stored in
 };
 
 namespace detail {
@@ -69,6 +70,8 @@ class category final : public std::error_category {
         return "it was cancelled";
       case errc::misaligned:
         return "the data do not begin at a multiple of 64 bytes";
+      case errc::not_representable:
+        return "a component is beyond the range of what vectors are stored in";
     }
     return "unknown error";
   }

@@ -126,22 +126,37 @@ struct reduction_metric {
   }
 };
 
-/// Divides by the norm; false when that is zero. The sums are taken in one order on every architecture.
+/// Makes a vector one of length 1, component by component. The sums are taken in one order on every architecture.
+template <class T>
+class to_unit_length {
+ public:
+  explicit to_unit_length(std::span<const T> in) noexcept : scale_(half_scale_of(in.data(), in.size())) {
+    double sums[4] = {};
+    for (std::size_t i = 0; i < in.size(); ++i) {
+      const double x = static_cast<double>(in[i]) * scale_ * scale_;
+      double square = x * x;
+      ALIDADE_KEEP_SCALAR(square);
+      sums[i % 4] += square;
+    }
+    const double sum = (sums[0] + sums[1]) + (sums[2] + sums[3]);
+    if (sum > 0) factor_ = 1.0 / std::sqrt(sum);
+  }
+
+  /// Whether the vector has a direction.
+  explicit operator bool() const noexcept { return factor_ > 0; }
+  double operator()(T x) const noexcept { return static_cast<double>(x) * scale_ * scale_ * factor_; }
+
+ private:
+  double scale_;
+  double factor_ = 0;
+};
+
+/// Divides by the norm; false when that is zero.
 template <class T>
 bool normalise(std::span<const T> in, std::span<T> out) noexcept {
-  const double scale = half_scale_of(in.data(), in.size());
-  double sums[4] = {};
-  for (std::size_t i = 0; i < in.size(); ++i) {
-    const double x = static_cast<double>(in[i]) * scale * scale;
-    double square = x * x;
-    ALIDADE_KEEP_SCALAR(square);
-    sums[i % 4] += square;
-  }
-  const double sum = (sums[0] + sums[1]) + (sums[2] + sums[3]);
-  if (!(sum > 0)) return false;
-  const double factor = 1.0 / std::sqrt(sum);
-  for (std::size_t i = 0; i < in.size(); ++i)
-    out[i] = static_cast<T>(static_cast<double>(in[i]) * scale * scale * factor);
+  const to_unit_length<T> unit(in);
+  if (!unit) return false;
+  for (std::size_t i = 0; i < in.size(); ++i) out[i] = static_cast<T>(unit(in[i]));
   return true;
 }
 

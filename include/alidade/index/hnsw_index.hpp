@@ -23,15 +23,26 @@
 #include <alidade/index/detail/hnsw_graph.hpp>
 #include <alidade/index/detail/index_packer.hpp>
 #include <alidade/index/detail/link_journal.hpp>
+#include <alidade/index/detail/stored_vectors.hpp>
 #include <alidade/index/detail/vector_set.hpp>
 #include <alidade/index/options.hpp>
 #include <alidade/index/packed_index.hpp>
 #include <alidade/memory/memory_pool_options.hpp>
 #include <alidade/memory/memory_resource.hpp>
 #include <alidade/quantize/codecs.hpp>
+#include <alidade/storage/storage.hpp>
 
 namespace alidade {
 inline namespace ALIDADE_ABI_NAMESPACE {
+namespace detail {
+
+template <class T, class Metric, class Codec, class Storage,
+          class Vectors = typename vectors_of<T, Metric, Storage>::type>
+using graph_index_of =
+    graph_index<Vectors, hnsw_graph,
+                typename codes_of<Codec, typename Vectors::value_type, typename Vectors::metric_type>::type>;
+
+}  // namespace detail
 
 /// Approximate nearest neighbours by a Hierarchical Navigable Small World graph (Malkov and Yashunin, arXiv 1603.09320).
 ///
@@ -54,11 +65,17 @@ inline namespace ALIDADE_ABI_NAMESPACE {
 ///
 /// With codecs::pca4 the graph is searched by codes, once there are 512 vectors, and the candidates are measured by their vectors: several
 /// times as fast, for 64 bytes a vector more. What a search has for distances is exact all the same.
-template <class T, metric<T> Metric = metrics::l2_squared, class Codec = codecs::none>
-class hnsw_index : public detail::graph_index<detail::vector_set<T, Metric>, detail::hnsw_graph,
-                                              typename detail::codes_of<Codec, T, Metric>::type> {
-  using base = detail::graph_index<detail::vector_set<T, Metric>, detail::hnsw_graph,
-                                   typename detail::codes_of<Codec, T, Metric>::type>;
+///
+/// With storage::sq8 or storage::f16 the vectors themselves are kept in a quarter or half of the bytes of floats, for distances that are
+/// rounded (storage/storage.hpp). Nothing else changes: you add and search with T. Such an index cannot be packed yet.
+template <class T, metric<T> Metric = metrics::l2_squared, class Codec = codecs::none,
+          class Storage = storage::full>
+class hnsw_index : public detail::graph_index_of<T, Metric, Codec, Storage> {
+  using base = detail::graph_index_of<T, Metric, Codec, Storage>;
+  using vectors = typename detail::vectors_of<T, Metric, Storage>::type;
+  using element = typename vectors::value_type;
+  using stored_metric = typename vectors::metric_type;
+  static constexpr bool is_full = std::is_same_v<Storage, storage::full>;
 
  public:
   using base::size;
@@ -66,16 +83,19 @@ class hnsw_index : public detail::graph_index<detail::vector_set<T, Metric>, det
   /// For vectors of `dimension` components, 1..1,048,576 or up to the metric's own limit. Options out of range are
   /// errc::invalid_option.
   explicit hnsw_index(std::size_t dimension, const hnsw_options& options = {}, Metric metric = {},
-                      const Codec& codec = {})
-      : hnsw_index(unchecked{}, dimension, options, std::move(metric), codec) {
-    if (!valid(dimension, options, codec)) detail::throw_error(errc::invalid_option);
+                      const Codec& codec = {}, const Storage& form = {})
+      : hnsw_index(unchecked{}, dimension, options, std::move(metric), codec, form) {
+    if (!valid(dimension, options, codec, form)) detail::throw_error(errc::invalid_option);
   }
   hnsw_index(std::size_t dimension, const hnsw_options& options, Metric metric, std::error_code& ec)
       : hnsw_index(dimension, options, std::move(metric), Codec{}, ec) {}
   hnsw_index(std::size_t dimension, const hnsw_options& options, Metric metric, const Codec& codec,
              std::error_code& ec)
-      : hnsw_index(unchecked{}, dimension, options, std::move(metric), codec) {
-    ec = valid(dimension, options, codec) ? std::error_code{} : make_error_code(errc::invalid_option);
+      : hnsw_index(dimension, options, std::move(metric), codec, Storage{}, ec) {}
+  hnsw_index(std::size_t dimension, const hnsw_options& options, Metric metric, const Codec& codec,
+             const Storage& form, std::error_code& ec)
+      : hnsw_index(unchecked{}, dimension, options, std::move(metric), codec, form) {
+    ec = valid(dimension, options, codec, form) ? std::error_code{} : make_error_code(errc::invalid_option);
   }
 
   const hnsw_options& options() const noexcept { return options_; }
@@ -83,6 +103,19 @@ class hnsw_index : public detail::graph_index<detail::vector_set<T, Metric>, det
   /// All bytes that the index holds, itself included; all but itself are of options().memory. What a search has in use
   /// meanwhile is left out.
   std::size_t memory_bytes() const { return sizeof(*this) + base::held_bytes(); }
+
+  /// Of storage::sq8: learns from rows like those to come how to keep them, instead of from the first addition. At least one; the index is
+  /// empty, else errc::invalid_option. Other errors are those of an addition, and leave it as it was.
+  void calibrate_storage(matrix_view<T> rows) requires(vectors::calibrates) {
+    std::error_code ec;
+    const std::size_t row = vectors_.calibrate(rows, ec);
+    if (ec) detail::throw_error(ec, row);
+  }
+  std::size_t calibrate_storage(matrix_view<T> rows, std::error_code& ec) requires(vectors::calibrates) {
+    return detail::unless_exhausted(ec, error::no_row, [&] { return vectors_.calibrate(rows, ec); });
+  }
+  /// Of storage::sq8: how many components, of all vectors, were beyond the range and clamped.
+  std::size_t clamped_components() const noexcept requires(vectors::calibrates) { return vectors_.clamped(); }
 
   /// Makes room for `rows` vectors in all; worth it before many single adds. Strong guarantee.
   void reserve(std::size_t rows) {
@@ -119,22 +152,22 @@ class hnsw_index : public detail::graph_index<detail::vector_set<T, Metric>, det
 
   /// An immutable copy, in one piece of memory that can be saved to a file and mapped (packed_index.hpp): it has the same answers, faster
   /// where the order of its nodes serves. Of this index's resource it takes what this index holds, and 4 bytes a vector meanwhile.
-  packed_index<T, Metric, Codec> pack(const pack_options& options = {}) const {
+  packed_index<T, Metric, Codec> pack(const pack_options& options = {}) const requires(is_full) {
     const auto order = detail::order_of(graph_, options.order, options_.memory);
     detail::index_packer packer(vectors_, graph_, codes_, options_, this->defaults_, order);
     return {packer.image(), vectors_.metric(), options_.memory};
   }
   /// Returns an index of no vectors where a pool is exhausted.
-  packed_index<T, Metric, Codec> pack(const pack_options& options, std::error_code& ec) const {
+  packed_index<T, Metric, Codec> pack(const pack_options& options, std::error_code& ec) const
+      requires(is_full) {
     ec.clear();
     packed_index<T, Metric, Codec> none(0, vectors_.metric(), hnsw_options{.memory = options_.memory});
     return detail::unless_exhausted(ec, std::move(none), [&] { return pack(options); });
   }
 
  private:
-  using vectors = detail::vector_set<T, Metric>;
-  using pruning_metric = typename detail::pruning_metric_of<Metric>::type;
-  using codes = typename detail::codes_of<Codec, T, Metric>::type;
+  using pruning_metric = typename detail::pruning_metric_of<stored_metric>::type;
+  using codes = typename detail::codes_of<Codec, element, stored_metric>::type;
   struct unchecked {};
   struct checked {};
 
@@ -143,17 +176,20 @@ class hnsw_index : public detail::graph_index<detail::vector_set<T, Metric>, det
   using base::scratches_;
   using base::vectors_;
 
-  hnsw_index(unchecked, std::size_t dimension, const hnsw_options& options, Metric metric, const Codec& codec)
-      : hnsw_index(dimension, valid(dimension, options, codec) ? options : hnsw_options{}, metric, codec,
-                   checked{}) {}
+  hnsw_index(unchecked, std::size_t dimension, const hnsw_options& options, Metric metric, const Codec& codec,
+             const Storage& form)
+      : hnsw_index(dimension, valid(dimension, options, codec, form) ? options : hnsw_options{}, metric,
+                   codec, form, checked{}) {}
   hnsw_index(std::size_t dimension, const hnsw_options& options, const Metric& metric, const Codec& codec,
-             checked)
-      : base(vectors(vectors::valid_dimension(dimension) ? dimension : 1, metric, options.memory),
+             const Storage& form, checked)
+      : base(vectors(vectors::valid_dimension(dimension) ? dimension : 1, metric, options.memory, form),
              detail::hnsw_graph(options.M, options.memory), codes(codec, options.memory), options.memory),
         options_(options) {}
 
-  static bool valid(std::size_t dimension, const hnsw_options& o, const Codec& codec) noexcept {
-    return codes::valid(codec) && vectors::valid_dimension(dimension) && detail::valid_options(o);
+  static bool valid(std::size_t dimension, const hnsw_options& o, const Codec& codec,
+                    const Storage& form) noexcept {
+    return codes::valid(codec) && vectors::valid(form) && vectors::valid_dimension(dimension) &&
+           detail::valid_options(o);
   }
 
   /// floor(-ln(uniform(0, 1]) / ln M): the level distribution of arXiv 1603.09320, section 4.1, with its mL = 1 / ln M.
@@ -180,7 +216,7 @@ class hnsw_index : public detail::graph_index<detail::vector_set<T, Metric>, det
     codes_.extend(vectors_, threads);
     change.journal.begin(rows.rows(), threads);
     bool is_linked = false;
-    if constexpr (std::is_same_v<pruning_metric, Metric>) {
+    if constexpr (std::is_same_v<pruning_metric, stored_metric>) {
       is_linked = link(first, vectors_.view(), change.journal, threads, options.progress);
     } else {
       const pruning_metric pruning{};
@@ -195,11 +231,11 @@ class hnsw_index : public detail::graph_index<detail::vector_set<T, Metric>, det
   }
 
   /// Links the rows from `first` on, or ends where `progress` wants no more.
-  bool link(std::size_t first, const detail::vector_view<T, pruning_metric>& pruning,
+  bool link(std::size_t first, const detail::vector_view<element, pruning_metric>& pruning,
             detail::link_journal& journal, std::size_t threads,
             const std::function<bool(std::size_t, std::size_t)>& progress) {
-    detail::graph_builder<T, Metric> builder(vectors_.view(), pruning, graph_, journal, scratches_, options_,
-                                             threads);
+    detail::graph_builder<element, stored_metric> builder(vectors_.view(), pruning, graph_, journal,
+                                                          scratches_, options_, threads);
     if (!builder.link_from(first, progress)) return false;
     // A repair looks at every node: once for each eighth that is added, it costs a constant number of looks a vector.
     unrepaired_ += size() - first;
@@ -228,8 +264,7 @@ class hnsw_index : public detail::graph_index<detail::vector_set<T, Metric>, det
   struct transaction {
     explicit transaction(hnsw_index& i)
         : index(i),
-          rows(i.vectors_.size()),
-          row_capacity(i.vectors_.row_capacity()),
+          rows_end(i.vectors_.mark_end()),
           unrepaired(i.unrepaired_),
           end(i.graph_.mark_end()),
           codes_end(i.codes_.mark_end()),
@@ -240,7 +275,7 @@ class hnsw_index : public detail::graph_index<detail::vector_set<T, Metric>, det
       if (is_committed) return;
       journal.undo();
       index.graph_.truncate(end);
-      index.vectors_.truncate(rows, row_capacity);
+      index.vectors_.truncate(rows_end);
       index.codes_.undo(codes_end);
       index.unrepaired_ = unrepaired;
     }
@@ -251,7 +286,8 @@ class hnsw_index : public detail::graph_index<detail::vector_set<T, Metric>, det
     }
 
     hnsw_index& index;
-    std::size_t rows, row_capacity, unrepaired;
+    typename vectors::mark rows_end;
+    std::size_t unrepaired;
     detail::hnsw_graph::mark end;
     [[no_unique_address]] typename codes::mark codes_end;
     detail::link_journal journal;

@@ -29,7 +29,7 @@
 namespace alidade {
 inline namespace ALIDADE_ABI_NAMESPACE {
 
-template <class T, metric<T> Metric, class Codec>
+template <class T, metric<T> Metric, class Codec, class Storage>
 class hnsw_index;
 
 /// An index that does not change any more: made by hnsw_index::pack(), all of it one image in memory that is also its file, with the nodes in
@@ -114,7 +114,7 @@ class packed_index
   }
 
  private:
-  friend class hnsw_index<T, Metric, Codec>;
+  friend class hnsw_index<T, Metric, Codec, storage::full>;
 
   packed_index(std::size_t dimension, Metric metric, const hnsw_options& options)
       : base(vectors(dimension, std::move(metric)), detail::packed_graph(), codes(Codec{}, options.memory),

@@ -16,8 +16,8 @@
 #include <alidade/memory/aligned.hpp>
 #include <alidade/memory/memory_resource.hpp>
 #include <alidade/ops/elementwise.hpp>
-#include <alidade/quantize/calibration.hpp>
 #include <alidade/quantize/codecs.hpp>
+#include <alidade/quantize/component_range.hpp>
 #include <alidade/quantize/pca4_model.hpp>
 #include <alidade/quantize/signed_bytes.hpp>
 
@@ -43,19 +43,19 @@ class sq8_model {
   static bool valid(const codecs::sq8& o) noexcept { return valid_quantile(o.quantile) && o.train_rows >= 1; }
 
   explicit sq8_model(const codecs::sq8& options, memory_resource* memory = nullptr) noexcept
-      : options_(options), calibration_(memory) {}
+      : options_(options), components_(memory) {}
 
   std::size_t code_bytes() const noexcept { return padded_row_bytes(dimension() + sizeof(tail)); }
-  std::size_t dimension() const noexcept { return calibration_.centre().size(); }
-  std::span<const float> centre() const noexcept { return calibration_.centre(); }
-  float range() const noexcept { return calibration_.range(); }
+  std::size_t dimension() const noexcept { return components_.centre().size(); }
+  std::span<const float> centre() const noexcept { return components_.centre(); }
+  float range() const noexcept { return components_.range(); }
   const codecs::sq8& options() const noexcept { return options_; }
   std::size_t sample_rows() const noexcept { return options_.train_rows; }
 
   /// Learns from rows of floats.
   void train(std::span<const float> rows, std::size_t dimension, centred_form form, std::size_t threads) {
     form_ = form;
-    calibration_.learn(rows, dimension, options_.quantile, true, threads);
+    components_.learn(rows, dimension, options_.quantile, true, threads);
   }
 
   /// As bytes: `saved`, then the centre.
@@ -79,7 +79,7 @@ class sq8_model {
       return false;
     options_ = options;
     form_ = form;
-    calibration_.restore(centre, head.range);
+    components_.restore(centre, head.range);
     return true;
   }
 
@@ -129,8 +129,8 @@ class sq8_model {
     }
   }
 
-  memory_resource* resource() const noexcept { return calibration_.resource(); }
-  std::size_t memory_bytes() const noexcept { return calibration_.memory_bytes(); }
+  memory_resource* resource() const noexcept { return components_.resource(); }
+  std::size_t memory_bytes() const noexcept { return components_.memory_bytes(); }
 
  private:
   struct tail {
@@ -153,7 +153,7 @@ class sq8_model {
 
   void encode_centred(std::span<const float> x, std::uint8_t* code) const noexcept {
     auto* const u = reinterpret_cast<std::int8_t*>(code);
-    const float own = largest_magnitude(x), range = calibration_.range();
+    const float own = largest_magnitude(x), range = components_.range();
     double squares = 0, with_centre = 0;
     for (std::size_t i = 0; i < x.size(); ++i) {
       const double v = static_cast<double>(x[i]);
@@ -190,7 +190,7 @@ class sq8_model {
 
   codecs::sq8 options_;
   centred_form form_ = centred_form::distance;
-  calibration calibration_;
+  component_range components_;
 };
 
 }  // namespace detail

@@ -50,12 +50,12 @@ namespace detail {
 /// - `Codes`: no_codes, or are_in_use() and search(...) as pca4_codes has them.
 template <class Vectors, class Graph, class Codes>
 class graph_index {
-  using T = typename Vectors::value_type;
-  using Metric = typename Vectors::metric_type;
+  using T = typename Vectors::input_type;
+  using element = typename Vectors::value_type;
 
  public:
   using value_type = T;
-  using distance_type = alidade::distance_type<Metric, T>;
+  using distance_type = typename Vectors::D;
   using neighbor_type = neighbor<distance_type>;
 
   std::size_t size() const noexcept { return graph_.size(); }
@@ -123,11 +123,14 @@ class graph_index {
     if (out.size() < std::min(k, size())) return fail(errc::size_mismatch, ec);
     return unless_exhausted(ec, std::size_t{0}, [&] {
       typename scratches::lease scratch(scratches_);
-      scratch->resize(size(), vectors_.stride(), graph_.capacity(0));
-      if (const errc code = vectors_.prepare(query, scratch->query()); code != errc{}) return fail(code, ec);
+      scratch->resize(size(), vectors_.query_elements(), graph_.capacity(0));
+      const auto prepared = vectors_.prepare_query(query, scratch->query());
+      if (prepared.first != errc{}) return fail(prepared.first, ec);
       exact_answers<distance_type> answers(out.first(std::min(k, size())));
-      scan_all(vectors_, static_cast<const T*>(scratch->query()), std::span(&answers, 1));
+      scan_all(vectors_, static_cast<const element*>(scratch->query()), std::span(&answers, 1));
       answers.sort();
+      for (std::size_t i = 0; i < answers.count(); ++i)
+        out[i].distance = scaled(out[i].distance, prepared.second);
       return answers.count();
     });
   }
@@ -263,7 +266,7 @@ class graph_index {
     });
     if (!first_error(errors, ec, bad_row)) return {};
     bool by_codes = false;
-    if constexpr (!std::is_same_v<Codes, no_codes>) by_codes = codes_.are_in_use();
+    if constexpr (!std::is_base_of_v<no_codes, Codes>) by_codes = codes_.are_in_use();
     calibrator<graph_index> run(*this, queries, farthest, options);
     calibration result = run.run(by_codes);
     set_search_defaults(result.options);
@@ -277,6 +280,15 @@ class graph_index {
     ec = *bad;
     row = static_cast<std::size_t>(bad - errors.begin());
     return false;
+  }
+
+  /// A distance from a query that was prepared with that factor.
+  static distance_type scaled(distance_type distance, float factor) noexcept {
+    if constexpr (Vectors::scales_queries) {
+      return distance * factor;
+    } else {
+      return distance;
+    }
   }
 
   /// `Run` does the search proper: run(graph, scratch).
@@ -294,7 +306,7 @@ class graph_index {
   template <search_observer Observer>
   auto whole_search(const search_options& options, Observer& observer) const {
     return [this, options = resolved(options), &observer](const graph_search& graph, scratch_type& scratch) {
-      if constexpr (!std::is_same_v<Codes, no_codes>) {
+      if constexpr (!std::is_base_of_v<no_codes, Codes>) {
         if (codes_.are_in_use())
           return codes_.search(vectors_, graph_, scratch.query(), options, scratch, observer);
       }
@@ -308,12 +320,14 @@ class graph_index {
   template <class Run>
   std::size_t search(std::span<const T> query, const search_options& options, std::span<neighbor_type> out,
                      std::error_code& ec, scratch_type& scratch, const Run& run) const {
-    scratch.resize(size(), vectors_.stride(), graph_.capacity(0));
-    if (const errc code = vectors_.prepare(query, scratch.query()); code != errc{}) return fail(code, ec);
+    scratch.resize(size(), vectors_.query_elements(), graph_.capacity(0));
+    const auto prepared = vectors_.prepare_query(query, scratch.query());
+    if (prepared.first != errc{}) return fail(prepared.first, ec);
     if (empty()) return 0;
     run(graph_search(vectors_.view(), graph_), scratch);
     const auto answer = [&](std::size_t i) {
-      return neighbor_type{vectors_.key(scratch.pool.slot(i)), ordered(scratch.pool.distance(i))};
+      return neighbor_type{vectors_.key(scratch.pool.slot(i)),
+                           scaled(ordered(scratch.pool.distance(i)), prepared.second)};
     };
     const std::size_t count = std::min(options.k, scratch.pool.size());
     for (std::size_t i = 0; i < count; ++i) out[i] = answer(i);

@@ -15,6 +15,7 @@
 #include <alidade/memory/memory_resource.hpp>
 #include <alidade/storage/key_map.hpp>
 #include <alidade/storage/row_storage.hpp>
+#include <alidade/storage/storage.hpp>
 
 namespace alidade {
 inline namespace ALIDADE_ABI_NAMESPACE {
@@ -29,8 +30,13 @@ class vector_set : public vector_form<T, Metric> {
   using view_type = vector_view<T, Metric>;
   static constexpr std::size_t max_rows = max_index_rows;
 
-  vector_set(std::size_t dimension, Metric metric, memory_resource* memory = nullptr)
+  static constexpr bool calibrates = false;
+
+  vector_set(std::size_t dimension, Metric metric, memory_resource* memory = nullptr,
+             const storage::full& = {})
       : form(dimension, std::move(metric)), rows_(dimension, memory), keys_(memory) {}
+
+  static bool valid(const storage::full&) noexcept { return true; }
 
   std::size_t size() const noexcept { return keys_.size(); }
   const T* row(std::size_t slot) const noexcept { return rows_[slot]; }
@@ -51,7 +57,8 @@ class vector_set : public vector_form<T, Metric> {
   }
 
   /// Whether keys and rows fit each other and the set, before anything is looked at or made room for.
-  std::size_t check(std::span<const std::uint64_t> keys, matrix_view<T> rows,
+  template <class Input>
+  std::size_t check(std::span<const std::uint64_t> keys, matrix_view<Input> rows,
                     std::error_code& ec) const noexcept {
     ec.clear();
     if (keys.size() != rows.rows()) return fail(errc::size_mismatch, std::min(keys.size(), rows.rows()), ec);
@@ -64,11 +71,33 @@ class vector_set : public vector_form<T, Metric> {
   /// in the order given, or as they come when that is empty. Strong guarantee.
   std::size_t append(std::span<const std::uint64_t> keys, matrix_view<T> rows,
                      std::span<const std::uint32_t> order, std::error_code& ec) {
+    return append(keys, rows, order, ec,
+                  [this](std::span<const T> in, T* out) { return this->prepare(in, out); });
+  }
+
+  struct mark {
+    std::size_t rows, capacity;
+  };
+  mark mark_end() const noexcept { return {size(), rows_.capacity()}; }
+
+  /// Forgets the rows that are newer, and gives back the room for rows that was made since.
+  void truncate(const mark& end) noexcept {
+    keys_.truncate(end.rows);
+    rows_.shrink(end.capacity);
+  }
+
+  std::size_t memory_bytes() const noexcept { return keys_.memory_bytes() + rows_.memory_bytes(); }
+
+ protected:
+  /// `write` checks a row and writes its stored form. Where one is refused others were written, which count no more.
+  template <class Input, class Write>
+  std::size_t append(std::span<const std::uint64_t> keys, matrix_view<Input> rows,
+                     std::span<const std::uint32_t> order, std::error_code& ec, const Write& write) {
     if (const std::size_t bad = check(keys, rows, ec); ec) return bad;
     const std::size_t before = size();
     reserve(before + rows.rows());
     for (std::size_t i = 0; i < rows.rows(); ++i) {
-      errc code = this->prepare(rows[i], rows_[before + i]);
+      errc code = write(rows[i], rows_[before + i]);
       if (code == errc{} && !keys_.insert(keys[i])) code = errc::duplicate_key;
       if (code != errc{}) {
         keys_.truncate(before);
@@ -78,30 +107,19 @@ class vector_set : public vector_form<T, Metric> {
     if (!order.empty()) {  // all are good: once more, in that order
       keys_.truncate(before);
       for (std::size_t i = 0; i < rows.rows(); ++i) {
-        this->prepare(rows[order[i]], rows_[before + i]);
+        write(rows[order[i]], rows_[before + i]);
         keys_.insert(keys[order[i]]);
       }
     }
     return rows.rows();
   }
 
-  std::size_t row_capacity() const noexcept { return rows_.capacity(); }
-
-  /// Forgets the newest rows until `count` are left, and gives back the room for rows that was made since it was for
-  /// `capacity`.
-  void truncate(std::size_t count, std::size_t capacity) noexcept {
-    keys_.truncate(count);
-    rows_.shrink(capacity);
-  }
-
-  std::size_t memory_bytes() const noexcept { return keys_.memory_bytes() + rows_.memory_bytes(); }
-
- private:
   static std::size_t fail(errc code, std::size_t row, std::error_code& ec) noexcept {
     ec = code;
     return row;
   }
 
+ private:
   row_storage<T> rows_;
   key_map keys_;
 };

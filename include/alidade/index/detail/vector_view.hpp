@@ -97,6 +97,7 @@ class vector_form {
 
  public:
   using value_type = T;
+  using input_type = T;  ///< what vectors and queries are given as
   using metric_type = Metric;
   using D = distance_type<Metric, T>;
 
@@ -117,7 +118,8 @@ class vector_form {
   }
 
   /// Whether queries can be answered at all, before room is made for their answers; each is checked when prepared.
-  bool check_queries(matrix_view<T> queries, std::size_t k, std::error_code& ec,
+  template <class Input>
+  bool check_queries(matrix_view<Input> queries, std::size_t k, std::error_code& ec,
                      std::size_t& bad_row) const noexcept {
     ec.clear();
     if (k == 0) {
@@ -138,9 +140,21 @@ class vector_form {
     } else {
       std::copy(in.begin(), in.end(), out);
     }
-    std::fill(out + dimension_, out + stride_, T{});
+    pad(out);
     return errc{};
   }
+
+  /// The same of a query, whose distances are to be multiplied with what is returned beside, where scales_queries; there must be room for
+  /// query_elements().
+  std::pair<errc, float> prepare_query(std::span<const T> in, T* out) const noexcept {
+    return {prepare(in, out), 1.0f};
+  }
+  std::size_t query_elements() const noexcept { return stride_; }
+  static constexpr bool scales_queries = false;
+
+ protected:
+  void pad(T* row) const noexcept { std::fill(row + dimension_, row + stride_, T{}); }
+  Metric& own_metric() noexcept { return metric_; }
 
  private:
   std::size_t dimension_;

@@ -18,9 +18,9 @@ constexpr bool valid_quantile(double q) noexcept { return q > 0.5 && q <= 1; }  
 
 /// Where vectors lie, dimension by dimension, and how far they reach from there. By order statistics, so that vectors far out, as long as
 /// they are few, move neither.
-class calibration {
+class component_range {
  public:
-  explicit calibration(memory_resource* memory) noexcept : centre_(memory) {}
+  explicit component_range(memory_resource* memory) noexcept : centre_(memory) {}
 
   std::span<const float> centre() const noexcept { return centre_; }
   /// The most in any dimension of the quantile of |x - centre|; finite, 0 where vectors do not differ.

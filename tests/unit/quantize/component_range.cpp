@@ -6,17 +6,17 @@
 #include <limits>
 #include <vector>
 
-#include <alidade/quantize/calibration.hpp>
+#include <alidade/quantize/component_range.hpp>
 
 #include "../../support.hpp"
 
 namespace {
 
-using alidade::detail::calibration;
+using alidade::detail::component_range;
 
 }  // namespace
 
-TEST_CASE("a calibration has the medians, and the largest of the quantiles, by nearest rank") {
+TEST_CASE("what components reach from has the medians, and the largest of the quantiles, by nearest rank") {
   const std::size_t d = 37;
   for (const std::size_t count : {1u, 2u, 3u, 100u, 201u}) {
     test::random r(2);
@@ -24,7 +24,7 @@ TEST_CASE("a calibration has the medians, and the largest of the quantiles, by n
     for (std::size_t i = 0; i < rows.size(); ++i) rows[i] = (i % d == 5 ? 3.0f : 1.0f) * r.normal() + 2;
     for (const double quantile : {0.51, 0.9, 0.995, 1.0}) {
       for (const bool centred : {true, false}) {
-        calibration c(nullptr), threaded(nullptr);
+        component_range c(nullptr), threaded(nullptr);
         c.learn(rows, d, quantile, centred, 1);
         threaded.learn(rows, d, quantile, centred, 3);
         float range = 0;
@@ -47,19 +47,19 @@ TEST_CASE("a calibration has the medians, and the largest of the quantiles, by n
   }
 }
 
-TEST_CASE("some rows far out, NaN and infinity move no calibration far") {
+TEST_CASE("some rows far out, NaN and infinity move no range far") {
   const std::size_t d = 10, count = 1000;
   test::random r(3);
   std::vector<float> rows(count * d);
   for (float& x : rows) x = r.normal();
-  calibration before(nullptr);
+  component_range before(nullptr);
   before.learn(rows, d, 0.99, true, 1);
   constexpr float infinity = std::numeric_limits<float>::infinity();
   for (const float far : {1e6f, 1e30f, 3e38f, infinity, -infinity, std::numeric_limits<float>::quiet_NaN()}) {
     std::vector<float> with = rows;
     std::fill_n(with.begin() + 77 * d, d * 5, far);
     std::fill_n(with.begin() + 277 * d, d, -far);
-    calibration c(nullptr);
+    component_range c(nullptr);
     c.learn(with, d, 0.99, true, 1);
     CHECK(c.range() < before.range() * 1.5f);
     for (std::size_t i = 0; i < d; ++i) CHECK(std::abs(c.centre()[i] - before.centre()[i]) < 0.1f);
