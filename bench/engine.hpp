@@ -23,7 +23,7 @@ enum class index_kind { hnsw, flat };
 [[nodiscard]] bool has_width(index_kind);
 
 /// What a graph is searched by.
-enum class codec_kind { none, pca4 };
+enum class codec_kind { none, pca4, sq8, f16, bf16 };
 
 [[nodiscard]] const char* name_of(codec_kind);
 

@@ -96,7 +96,10 @@ class alidade_engine final : public engine {
 
 }  // namespace
 
-const char* name_of(codec_kind codec) { return codec == codec_kind::pca4 ? "pca4" : "none"; }
+const char* name_of(codec_kind codec) {
+  constexpr const char* names[] = {"none", "pca4", "sq8", "f16", "bf16"};
+  return names[static_cast<std::size_t>(codec)];
+}
 
 const char* name_of(index_kind kind) {
   switch (kind) {

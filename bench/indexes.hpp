@@ -90,7 +90,13 @@ auto with_index_type(element type, metric distance, index_kind kind, codec_kind 
         break;
     }
     if (codec == codec_kind::none) return body.template operator()<T, alidade::hnsw_index<T, Metric>>();
-    return body.template operator()<T, alidade::hnsw_index<T, Metric, alidade::codecs::pca4>>();
+    const auto with = [&]<class Codec>(Codec) {
+      return body.template operator()<T, alidade::hnsw_index<T, Metric, Codec>>();
+    };
+    if (codec == codec_kind::pca4) return with(alidade::codecs::pca4{});
+    if (codec == codec_kind::sq8) return with(alidade::codecs::sq8{});
+    if (codec == codec_kind::f16) return with(alidade::codecs::f16{});
+    return with(alidade::codecs::bf16{});
   };
   if (type == element::u8) {
     if (distance == metric::l2)

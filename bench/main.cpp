@@ -41,7 +41,11 @@ const std::map<std::string, memory_level> levels{{"L1", memory_level::l1},
 const std::map<std::string, form> forms{{"pair", form::pair}, {"many", form::many}};
 const std::map<std::string, index_kind> indexes{{"hnsw", index_kind::hnsw}, {"flat", index_kind::flat}};
 
-const std::map<std::string, codec_kind> codecs{{"none", codec_kind::none}, {"pca4", codec_kind::pca4}};
+const std::map<std::string, codec_kind> codecs{{"none", codec_kind::none},
+                                               {"pca4", codec_kind::pca4},
+                                               {"sq8", codec_kind::sq8},
+                                               {"f16", codec_kind::f16},
+                                               {"bf16", codec_kind::bf16}};
 
 /// `Choice` is an enumeration or a vector of its values, which are then separated by commas.
 template <class Choice, class Enum>
