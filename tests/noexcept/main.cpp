@@ -72,6 +72,34 @@ void check_index(alidade::memory_resource* memory) {
   check(bool(error), "no folder");
 }
 
+void check_stored_forms() {
+  constexpr std::size_t dimension = 16, rows = 100;
+  std::vector<float> data(rows * dimension);
+  for (std::size_t i = 0; i < data.size(); ++i) data[i] = std::sin(static_cast<float>(i * i % 1009));
+  std::vector<std::uint64_t> keys(rows);
+  for (std::size_t i = 0; i < rows; ++i) keys[i] = 1000 + i;
+  const alidade::matrix_view<float> matrix(data.data(), rows, dimension);
+  std::error_code error;
+  alidade::hnsw_index<float, alidade::metrics::l2_squared, alidade::codecs::sq8, alidade::storage::sq8> bytes(
+      dimension, {.M = 8}, {}, {}, {.quantile = 0.99}, error);
+  check(!error, "an index of signed bytes with valid options");
+  bytes.calibrate_storage(matrix, error);
+  check(!error, "that looks at rows");
+  bytes.add(keys, matrix, error);
+  check(!error && bytes.size() == rows, "and holds them");
+  bytes.calibrate_storage(matrix, error);
+  check(error == make_error_code(alidade::errc::invalid_option), "after which it looks at no others");
+  check(bytes.search(matrix[7], {.k = 1}, error).front().key == keys[7],
+        "a row is its own nearest neighbour");
+
+  alidade::hnsw_index<float, alidade::metrics::l2_squared, alidade::codecs::none, alidade::storage::f16>
+      halves(dimension, {.M = 8}, {}, error);
+  data[5 * dimension] = 1e6F;
+  check(halves.add(keys, matrix, error) == 5, "a number that no half float holds");
+  check(error == make_error_code(alidade::errc::not_representable), "is an error");
+  check(halves.empty(), "that leaves the index as it was");
+}
+
 void check_pool() {
   std::error_code error;
   alidade::memory_pool pool({.byte_limit = 1'000'000}, alidade::new_delete_resource(), error);
@@ -193,6 +221,7 @@ void check_engine() {
 
 int main() {
   check_index(nullptr);
+  check_stored_forms();
   check_pool();
   check_monitor_and_cache();
   check_learning();
