@@ -15,7 +15,7 @@
 
 namespace bench {
 
-enum class index_kind { hnsw, flat };
+enum class index_kind { hnsw, packed, flat };
 
 [[nodiscard]] const char* name_of(index_kind);
 

@@ -4,13 +4,15 @@
 
 #include <optional>
 #include <system_error>
+#include <type_traits>
+#include <utility>
 #include <vector>
 
 namespace bench {
 namespace {
 
-/// `Index` is a flat_index or an hnsw_index over elements of type T.
-template <class T, class Index>
+/// `Index` is a flat_index or an hnsw_index over elements of type T; `Searched` is the same, or what an hnsw_index is packed to.
+template <class T, class Index, class Searched = Index>
 class alidade_engine final : public engine {
  public:
   explicit alidade_engine(const engine_request& request)
@@ -24,8 +26,13 @@ class alidade_engine final : public engine {
   void build(std::size_t threads, std::atomic<std::size_t>& added) override {
     index_.reset();
     const auto& base = elements<T>::base(request().data);
-    index_.emplace(make_index<Index>(base.columns, request().graph));
-    add_rows(*index_, base, threads);
+    auto index = make_index<Index>(base.columns, request().graph);
+    add_rows(index, base, threads);
+    if constexpr (std::is_same_v<Searched, Index>) {
+      index_.emplace(std::move(index));
+    } else {
+      index_.emplace(index.pack());
+    }
     added = base.rows;
   }
 
@@ -89,7 +96,7 @@ class alidade_engine final : public engine {
     return found.size();
   }
 
-  std::optional<Index> index_;
+  std::optional<Searched> index_;
   std::size_t ef_ = 0;
   setting setting_;
 };
@@ -105,6 +112,8 @@ const char* name_of(index_kind kind) {
   switch (kind) {
     case index_kind::hnsw:
       return "hnsw";
+    case index_kind::packed:
+      return "packed";
     case index_kind::flat:
       break;
   }
@@ -114,6 +123,7 @@ const char* name_of(index_kind kind) {
 bool has_width(index_kind kind) {
   switch (kind) {
     case index_kind::hnsw:
+    case index_kind::packed:
       return true;
     case index_kind::flat:
       break;
@@ -124,6 +134,12 @@ bool has_width(index_kind kind) {
 std::unique_ptr<engine> make_alidade(const engine_request& request) {
   return with_index_type(request.data.type, request.data.distance, request.index, request.graph.codec,
                          [&]<class T, class Index>() -> std::unique_ptr<engine> {
+                           if constexpr (is_graph<Index>) {
+                             if (request.index == index_kind::packed) {
+                               using packed = decltype(std::declval<const Index&>().pack());
+                               return std::make_unique<alidade_engine<T, Index, packed>>(request);
+                             }
+                           }
                            return std::make_unique<alidade_engine<T, Index>>(request);
                          });
 }

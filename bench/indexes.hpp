@@ -87,6 +87,7 @@ auto with_index_type(element type, metric distance, index_kind kind, codec_kind 
       case index_kind::flat:
         return body.template operator()<T, alidade::flat_index<T, Metric>>();
       case index_kind::hnsw:
+      case index_kind::packed:  // which is made from one
         break;
     }
     if (codec == codec_kind::none) return body.template operator()<T, alidade::hnsw_index<T, Metric>>();

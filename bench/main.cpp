@@ -39,7 +39,8 @@ const std::map<std::string, memory_level> levels{{"L1", memory_level::l1},
                                                  {"L3", memory_level::l3},
                                                  {"DRAM", memory_level::dram}};
 const std::map<std::string, form> forms{{"pair", form::pair}, {"many", form::many}};
-const std::map<std::string, index_kind> indexes{{"hnsw", index_kind::hnsw}, {"flat", index_kind::flat}};
+const std::map<std::string, index_kind> indexes{
+    {"hnsw", index_kind::hnsw}, {"packed", index_kind::packed}, {"flat", index_kind::flat}};
 
 const std::map<std::string, codec_kind> codecs{{"none", codec_kind::none},
                                                {"pca4", codec_kind::pca4},

@@ -18,7 +18,7 @@ json row_of(const report& r, const library_report& library, const char* kind) {
            {"metric", name_of(command.source.distance)},
            {"type", name_of(library.type)},
            {"k", command.sweep.k}};
-  if (command.index == index_kind::hnsw) {
+  if (has_width(command.index)) {
     const graph_options& graph = library.measured->index->graph();
     row["M"] = graph.M;
     row["ef_construction"] = graph.ef_construction;

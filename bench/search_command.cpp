@@ -34,8 +34,8 @@ void check(const search_command& command) {
   if (sweep.rounds == 0 || sweep.build_rounds == 0)
     throw input_error("--rounds and --build-rounds are at least 1");
   if (sweep.max_ef < sweep.k) throw input_error("--max-ef is at least --k");
-  if (command.graph.codec != codec_kind::none && command.index != index_kind::hnsw)
-    throw input_error("--codec is for --index hnsw");
+  if (command.graph.codec != codec_kind::none && !has_width(command.index))
+    throw input_error("--codec is for --index hnsw and packed");
   if (sweep.calibrate && (!sweep.efs.empty() || command.graph.rerank != 0 || !has_width(command.index)))
     throw input_error("--calibrate chooses --ef and --rerank, of an index that has them");
   start_json(command.json);

@@ -151,7 +151,7 @@ class hnsw_index : public detail::graph_index_of<T, Metric, Codec, Storage> {
   }
 
   /// An immutable copy, in one piece of memory that can be saved to a file and mapped (packed_index.hpp): it has the same answers, faster
-  /// where the order of its nodes serves. Of this index's resource it takes what this index holds, and 4 bytes a vector meanwhile.
+  /// where the order of its nodes serves. Of this index's resource it takes what this index holds, and up to 9 bytes a vector meanwhile.
   packed_index<T, Metric, Codec> pack(const pack_options& options = {}) const requires(is_full) {
     const auto order = detail::order_of(graph_, options.order, options_.memory);
     detail::index_packer packer(vectors_, graph_, codes_, options_, this->defaults_, order);
@@ -161,7 +161,7 @@ class hnsw_index : public detail::graph_index_of<T, Metric, Codec, Storage> {
   packed_index<T, Metric, Codec> pack(const pack_options& options, std::error_code& ec) const
       requires(is_full) {
     ec.clear();
-    packed_index<T, Metric, Codec> none(0, vectors_.metric(), hnsw_options{.memory = options_.memory});
+    packed_index<T, Metric, Codec> none(vectors_.metric(), options_.memory);
     return detail::unless_exhausted(ec, std::move(none), [&] { return pack(options); });
   }
 

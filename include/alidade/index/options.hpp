@@ -40,12 +40,13 @@ struct hnsw_options {
 
 /// In which order an index lays its vectors, codes and links out when it is packed.
 enum class node_order {
-  as_given,       ///< that of the graph, in which they were inserted
-  breadth_first,  ///< as a breadth-first search over level 0 from the entry point meets them, so that neighbours lie near each other
+  as_given,  ///< that of the graph, in which they were inserted
+  windowed,  ///< next to the nodes that were placed last, the one to which most of them have links: the fastest to search
+  breadth_first,  ///< as a breadth-first search over level 0 from the entry point meets them
 };
 
 struct pack_options {
-  node_order order = node_order::breadth_first;
+  node_order order = node_order::windowed;
 };
 
 /// How a packed_index is opened.

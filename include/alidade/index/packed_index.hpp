@@ -59,7 +59,7 @@ class packed_index
 
  public:
   /// Of no vectors, nor a dimension.
-  packed_index() : packed_index(0, Metric{}, hnsw_options{}) {}
+  packed_index() : packed_index(Metric{}, nullptr) {}
 
   /// Over bytes that you keep, unchanged, for as long as the index is in use. They begin at a multiple of 64 and are what image() was, no
   /// more and no less. The metric is given where it has constants of its own, which the bytes have not.
@@ -91,14 +91,19 @@ class packed_index
   }
 
   /// Writes image() to a file, under another name beside it first, and flushes it to the disk: at any time there is under the path the file that
-  /// was there, whole, or the new one. On failure the old one is as it was. Errors are those of the system.
+  /// was there, whole, or the new one. On failure the old one is as it was. Errors are those of the system, and errc::invalid_option where there
+  /// is no image.
   void save(const std::string& path) const requires detail::named_metric<Metric> {
     std::error_code ec;
     save(path, ec);
     if (ec) detail::throw_error(ec);
   }
   void save(const std::string& path, std::error_code& ec) const requires detail::named_metric<Metric> {
-    detail::replace_file(path, image_, ec);
+    if (image_.empty()) {
+      ec = errc::invalid_option;
+    } else {
+      detail::replace_file(path, image_, ec);
+    }
   }
 
   /// What a file of the index holds (detail/index_format.hpp), for open(). Empty where there is no dimension.
@@ -116,14 +121,14 @@ class packed_index
  private:
   friend class hnsw_index<T, Metric, Codec, storage::full>;
 
-  packed_index(std::size_t dimension, Metric metric, const hnsw_options& options)
-      : base(vectors(dimension, std::move(metric)), detail::packed_graph(), codes(Codec{}, options.memory),
-             options.memory),
-        options_(options) {}
+  packed_index(Metric metric, memory_resource* memory)
+      : base(vectors(std::move(metric)), detail::packed_graph(), codes(Codec{}, memory), memory) {
+    options_.memory = memory;
+  }
 
   /// Of an image that this library has just made, which is taken.
   packed_index(detail::aligned_bytes image, const Metric& metric, memory_resource* memory)
-      : packed_index(0, metric, hnsw_options{.memory = memory}) {
+      : packed_index(metric, memory) {
     own_ = std::move(image);
     const errc code = take({own_.data(), own_.size()}, 0, false);
     ALIDADE_ASSERT(code == errc{});
@@ -132,25 +137,23 @@ class packed_index
 
   static packed_index open_unguarded(std::span<const std::byte> bytes, const open_options& options,
                                      Metric metric, std::error_code& ec) {
-    packed_index opened(0, metric, hnsw_options{.memory = options.memory});
+    packed_index opened(metric, options.memory);
     opened.take_checked(bytes, options, ec);
-    return ec ? packed_index(0, std::move(metric), hnsw_options{.memory = options.memory})
-              : std::move(opened);
+    return ec ? packed_index(std::move(metric), options.memory) : std::move(opened);
   }
 
   static packed_index map_unguarded(const std::string& path, const open_options& options, Metric metric,
                                     std::error_code& ec) {
-    packed_index opened(0, metric, hnsw_options{.memory = options.memory});
+    packed_index opened(metric, options.memory);
     opened.file_ = mapped_file(path, options.memory, ec);
     if (!ec) opened.take_checked(opened.file_.bytes(), options, ec);
-    return ec ? packed_index(0, std::move(metric), hnsw_options{.memory = options.memory})
-              : std::move(opened);
+    return ec ? packed_index(std::move(metric), options.memory) : std::move(opened);
   }
 
   template <class F>
   static packed_index unless_exhausted(const open_options& options, const Metric& metric, std::error_code& ec,
                                        const F& f) {
-    return detail::unless_exhausted(ec, packed_index(0, metric, hnsw_options{.memory = options.memory}), f);
+    return detail::unless_exhausted(ec, packed_index(metric, options.memory), f);
   }
 
   void take_checked(std::span<const std::byte> image, const open_options& options, std::error_code& ec) {
@@ -169,7 +172,6 @@ class packed_index
     if (const errc code = detail::read_shape<T, Metric>(file, shape, options_, this->defaults_);
         code != errc{})
       return code;
-    this->vectors_ = vectors(static_cast<std::size_t>(shape.dimension), this->vectors_.metric());
     if (const errc code = this->vectors_.open(file, shape); code != errc{}) return code;
     if (const errc code = this->graph_.open(file, shape); code != errc{}) return code;
     if (const errc code = this->codes_.open(file, shape); code != errc{}) return code;

@@ -100,8 +100,8 @@ class mapped_file {
     if (!in) return fail(errno != 0 ? errno : ENOENT, ec);
     const std::streamoff size = in.tellg();
     if (size < 0) return fail(EIO, ec);
-    if (static_cast<std::uintmax_t>(size) > std::numeric_limits<std::size_t>::max() / 2)
-      return fail(EFBIG, ec);
+    if (static_cast<std::uintmax_t>(size) >= std::numeric_limits<std::size_t>::max() / 2)
+      return fail(EFBIG, ec);  // a folder may say so too
     detail::aligned_bytes copy(static_cast<std::size_t>(size), memory);
     in.seekg(0);
     if (size != 0) in.read(reinterpret_cast<char*>(copy.data()), static_cast<std::streamsize>(size));

@@ -127,7 +127,7 @@ class new_file {
 
  private:
   void note() noexcept {
-    if (!out_ && !failure_) failure_ = std::make_error_code(std::errc::io_error);
+    if (!out_ && !failure_) failure_.assign(errno != 0 ? errno : EIO, std::generic_category());
   }
 
   std::string name_;

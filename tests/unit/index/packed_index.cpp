@@ -88,13 +88,14 @@ template <class T, class Metric, class Codec = codecs::none>
 void packed_check(std::size_t rows, std::size_t columns, bool has_ties = false) {
   CAPTURE(rows);
   const packed_source<T, Metric, Codec> source(rows, columns);
-  for (const node_order order : {node_order::as_given, node_order::breadth_first}) {
+  for (const node_order order : {node_order::as_given, node_order::windowed, node_order::breadth_first}) {
     const bool differs = has_ties && order != node_order::as_given;
     const auto packed = source.index.pack({.order = order});
     CHECK(packed_same(source.index, packed, source, differs));
     CHECK(packed.options().M == 6);
     CHECK(packed.options().ef_construction == 30);
     if (order == node_order::as_given) CHECK(packed.graph_checksum() == source.index.graph_checksum());
+    if (order == node_order::breadth_first) continue;
 
     const auto bytes = packed_copy(packed);
     using index_type = std::remove_cv_t<decltype(packed)>;
@@ -157,7 +158,7 @@ constexpr bool packed_can_be_saved = requires(const Index& index) {
 }  // namespace
 
 TEST_CASE("a packed index answers as the index it was made from: floats") {
-  for (const std::size_t rows : {0u, 1u, 2u, 3u, 100u, 700u}) {
+  for (const std::size_t rows : {0u, 1u, 2u, 100u, 560u}) {
     packed_check<float, metrics::l2_squared>(rows, 20);
     packed_check<float, metrics::l2_squared, codecs::pca4>(rows, 20);
   }
@@ -213,6 +214,10 @@ TEST_CASE("the widest search of a packed index is exact, of equal vectors too") 
 
 TEST_CASE("the same vectors give the same image, whatever the threads") {
   const packed_floats<metrics::l2_squared, codecs::pca4> source(600, 9);
+  for (const node_order order : {node_order::windowed, node_order::breadth_first}) {
+    const auto slots = detail::order_of(detail::packed_graph(), order, nullptr);
+    CHECK(slots.empty());
+  }
   hnsw_index<float, metrics::l2_squared, codecs::pca4> other(9, packed_graph_options);
   other.add(std::span(source.keys).first(301), {source.values.data(), 301, 9}, {.threads = 3});
   other.add(std::span(source.keys).subspan(301), {source.values.data() + 301 * 9, 299, 9}, {.threads = 2});
@@ -221,7 +226,7 @@ TEST_CASE("the same vectors give the same image, whatever the threads") {
   CHECK(std::memcmp(image.image().data(), same.image().data(), image.image().size()) == 0);
 }
 
-TEST_CASE("a breadth-first order is of all nodes, and depends on links alone") {
+TEST_CASE("an order is of all nodes, and depends on links alone") {
   detail::hnsw_graph graph(2);
   graph.reserve(6, 0);
   for (int i = 0; i < 6; ++i) graph.append(0);
@@ -236,6 +241,10 @@ TEST_CASE("a breadth-first order is of all nodes, and depends on links alone") {
   const auto order = detail::breadth_first_order(graph, nullptr);
   CHECK(std::vector<std::uint32_t>(order.begin(), order.end()) ==
         std::vector<std::uint32_t>{3, 5, 1, 0, 2, 4});
+  // Both 1 and 0 have one link from those before, 0 from the latest.
+  const auto windowed = detail::order_of(graph, node_order::windowed, nullptr);
+  CHECK(std::vector<std::uint32_t>(windowed.begin(), windowed.end()) ==
+        std::vector<std::uint32_t>{3, 5, 0, 1, 2, 4});
   const auto given = detail::order_of(graph, node_order::as_given, nullptr);
   CHECK(std::vector<std::uint32_t>(given.begin(), given.end()) ==
         std::vector<std::uint32_t>{0, 1, 2, 3, 4, 5});
@@ -291,6 +300,9 @@ TEST_CASE("an index of nothing answers nothing") {
   CHECK(ec == errc::dimension_mismatch);
   CHECK_FALSE(nothing.contains(0));
   CHECK(nothing.stats().levels == 0);
+  nothing.save("/tmp/alidade_nothing_is_saved", ec);
+  CHECK(ec == errc::invalid_option);
+  CHECK_FALSE(test::temporary_path::exists("/tmp/alidade_nothing_is_saved"));
 }
 
 TEST_CASE("bad queries of a packed index are refused as by others") {
@@ -393,6 +405,13 @@ TEST_CASE("a metric of your own needs a name for files, and none otherwise") {
   nameless.add(data.keys, data.view());
   const auto packed = nameless.pack();
   CHECK(packed.search(data.view()[3], {.k = 9}) == nameless.search(data.view()[3], {.k = 9}));
+  // It need not be assignable.
+  const auto times = [factor = 2.0f](std::span<const float> a, std::span<const float> b) {
+    return factor * a[0] * b[0];
+  };
+  hnsw_index<float, std::remove_const_t<decltype(times)>> by_lambda(5, packed_graph_options, times);
+  by_lambda.add(data.keys, data.view());
+  CHECK(by_lambda.pack().search(data.view()[3], {.k = 9}) == by_lambda.search(data.view()[3], {.k = 9}));
   packed_weighted three;
   three.weight = 3;
   hnsw_index<float, packed_weighted> weighted(5, packed_graph_options, three);

@@ -26,7 +26,8 @@ class packed_vectors : public vector_form<T, Metric> {
  public:
   using view_type = vector_view<T, Metric, flat_rows<T>>;
 
-  packed_vectors(std::size_t dimension, Metric metric) : form(dimension, std::move(metric)) {}
+  /// Of none, nor a dimension.
+  explicit packed_vectors(Metric metric) : form(0, std::move(metric)) {}
 
   /// Where the sections are; nothing but their sizes is checked.
   errc open(const section_view& file, const index_shape& shape) noexcept {
@@ -35,6 +36,7 @@ class packed_vectors : public vector_form<T, Metric> {
         !file.get(sections::key_order, shape.count, key_order_) ||
         !file.get(sections::rows, shape.count * shape.stride, rows))
       return errc::corrupted_data;
+    this->set_dimension(static_cast<std::size_t>(shape.dimension));
     rows_ = {rows.data(), this->stride()};
     return errc{};
   }

@@ -155,6 +155,10 @@ class vector_form {
  protected:
   void pad(T* row) const noexcept { std::fill(row + dimension_, row + stride_, T{}); }
   Metric& own_metric() noexcept { return metric_; }
+  void set_dimension(std::size_t dimension) noexcept {
+    dimension_ = dimension;
+    stride_ = row_storage<T>::stride_of(dimension);
+  }
 
  private:
   std::size_t dimension_;
