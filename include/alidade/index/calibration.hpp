@@ -83,7 +83,7 @@ class calibrator {
     search_options best = quickest(trials_);
     if (by_codes) {
       std::vector<calibration_trial> depths;
-      for (const std::size_t depth : {4, 8, 16, 32}) {
+      for (const std::size_t depth : {4u, 8u, 16u, 32u}) {
         depths.push_back({best, 0, 0});
         depths.back().options.prefetch = depth;
       }
