@@ -63,8 +63,9 @@ using graph_index_of =
 /// after one as wide on the same index, but for the vector that the convenient form returns, until trim(). A moved-from
 /// index may only be destroyed or assigned to.
 ///
-/// With codecs::pca4 the graph is searched by codes, once there are 512 vectors, and the candidates are measured by their vectors: several
-/// times as fast, for 64 bytes a vector more. What a search has for distances is exact all the same.
+/// With a codec, as codecs::pca4, the graph is searched by codes (pca4: once there are 512 vectors), and the candidates are measured by their
+/// vectors: several times as fast, for 64 to 192 bytes a vector more. What a search has for distances is exact all the same. The graph is built so
+/// too: where to look for links is found by codes, which they are is chosen by vectors.
 ///
 /// With storage::sq8 or storage::f16 the vectors themselves are kept in a quarter or half of the bytes of floats, for distances that are
 /// rounded (storage/storage.hpp). Nothing else changes: you add and search with T. Such an index cannot be packed yet.
@@ -75,7 +76,9 @@ class hnsw_index : public detail::graph_index_of<T, Metric, Codec, Storage> {
   using vectors = typename detail::vectors_of<T, Metric, Storage>::type;
   using element = typename vectors::value_type;
   using stored_metric = typename vectors::metric_type;
+  using codes = typename detail::codes_of<Codec, element, stored_metric>::type;
   static constexpr bool is_full = std::is_same_v<Storage, storage::full>;
+  static constexpr bool is_coded = !std::is_base_of_v<detail::no_codes, codes>;
 
  public:
   using base::size;
@@ -116,6 +119,24 @@ class hnsw_index : public detail::graph_index_of<T, Metric, Codec, Storage> {
   }
   /// Of storage::sq8: how many components, of all vectors, were beyond the range and clamped.
   std::size_t clamped_components() const noexcept requires(vectors::calibrates) { return vectors_.clamped(); }
+
+  /// How well the codes serve, on a sample. `threads`: 0 for all cores.
+  alidade::code_stats code_stats(std::size_t threads = 1) const requires(is_coded) {
+    return codes_.stats(vectors_, threads);
+  }
+
+  /// Learns from the vectors there are now what their codes are made by, and makes all codes anew. The graph stays as it is. Takes memory for both
+  /// codes meanwhile. Nothing happens where there are too few vectors for codes. Must not overlap with searches. Strong guarantee.
+  void retrain(std::size_t threads = 1) requires(is_coded) {
+    if (!codes_.are_in_use()) return;
+    transaction change(*this);
+    codes_.learn(vectors_, threads);
+    change.commit();
+  }
+  void retrain(std::size_t threads, std::error_code& ec) requires(is_coded) {
+    ec.clear();
+    detail::unless_exhausted(ec, 0, [&] { return retrain(threads), 0; });
+  }
 
   /// Makes room for `rows` vectors in all; worth it before many single adds. Strong guarantee.
   void reserve(std::size_t rows) {
@@ -167,7 +188,6 @@ class hnsw_index : public detail::graph_index_of<T, Metric, Codec, Storage> {
 
  private:
   using pruning_metric = typename detail::pruning_metric_of<stored_metric>::type;
-  using codes = typename detail::codes_of<Codec, element, stored_metric>::type;
   struct unchecked {};
   struct checked {};
 
@@ -234,8 +254,8 @@ class hnsw_index : public detail::graph_index_of<T, Metric, Codec, Storage> {
   bool link(std::size_t first, const detail::vector_view<element, pruning_metric>& pruning,
             detail::link_journal& journal, std::size_t threads,
             const std::function<bool(std::size_t, std::size_t)>& progress) {
-    detail::graph_builder<element, stored_metric> builder(vectors_.view(), pruning, graph_, journal,
-                                                          scratches_, options_, threads);
+    detail::graph_builder<element, stored_metric, codes> builder(vectors_, pruning, codes_, graph_, journal,
+                                                                 scratches_, options_, threads);
     if (!builder.link_from(first, progress)) return false;
     // A repair looks at every node: once for each eighth that is added, it costs a constant number of looks a vector.
     unrepaired_ += size() - first;

@@ -27,7 +27,7 @@ struct none {};
 /// several bits). The scale of u is the one with the best cosine of u and y.
 ///
 /// The projection is learnt from a sample of the vectors once there are 512 of them, and again whenever there are eight times as many as
-/// then; until there are so many the vectors themselves are searched. Vectors that are more than a thousand times as far out as half of the
+/// then, or estimates of an eighth that is new are much worse than they were then; until there are so many the vectors themselves are searched. Vectors that are more than a thousand times as far out as half of the
 /// sample do not count. Products of matrices take up to about 1 MiB from operator new meanwhile, whatever resource the index has.
 ///
 /// The width of codes is chosen then, unless it is given: of rows that were not learnt from, 95 in 100 of the ten nearest in the sample must

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <algorithm>
+#include <cmath>
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
@@ -64,6 +65,14 @@ class half_model {
   void encode(std::span<const float> rows, std::span<float>, const Out& out) const {
     for (std::size_t r = 0; r < rows.size() / dimension_; ++r)
       narrow(rows.subspan(r * dimension_, dimension_), out(r));
+  }
+
+  /// Which share of a code's components is as far out as codes reach.
+  double saturation(const std::uint8_t* code) const noexcept {
+    const std::span<const Half> x(reinterpret_cast<const Half*>(code), dimension_);
+    const auto clamped =
+        std::count_if(x.begin(), x.end(), [](Half h) { return std::abs(static_cast<float>(h)) >= largest; });
+    return static_cast<double>(clamped) / static_cast<double>(dimension_);
   }
 
   std::size_t query_bytes() const noexcept { return code_bytes(); }

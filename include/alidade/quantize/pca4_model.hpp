@@ -7,7 +7,6 @@
 #include <cstring>
 #include <iterator>
 #include <limits>
-#include <numeric>
 #include <span>
 
 #include <alidade/config/namespace.hpp>
@@ -23,6 +22,7 @@
 #include <alidade/ops/detail/int8_kernels.hpp>
 #include <alidade/ops/elementwise.hpp>
 #include <alidade/quantize/codecs.hpp>
+#include <alidade/quantize/neighbor_places.hpp>
 #include <alidade/quantize/projection.hpp>
 #include <alidade/simd/ops/float_bytes.hpp>
 #include <alidade/simd/ops/nibble_products.hpp>
@@ -151,6 +151,16 @@ class pca4_model {
     encode_centred(rows, scratch, out);
   }
 
+  /// Which share of a code's components is at an end of the range.
+  double saturation(const std::uint8_t* code) const noexcept {
+    std::size_t at_ends = 0;
+    for (std::size_t i = 0; i < components(); ++i) {
+      const unsigned nibble = i < half() ? code[i] & 15u : static_cast<unsigned>(code[i - half()]) >> 4;
+      at_ends += static_cast<std::size_t>(nibble == 0 || nibble == 15);
+    }
+    return static_cast<double>(at_ends) / static_cast<double>(components());
+  }
+
   /// Bytes of scratch that a query needs, from a multiple of 64 on.
   std::size_t query_bytes() const noexcept {
     return 2 * code_bytes() + byte_stride() + components() * (sizeof(float) + sizeof(std::int32_t));
@@ -226,11 +236,8 @@ class pca4_model {
     }
   }
 
-  /// Of 64 rows that nothing was learnt from, the ten nearest of the others are looked for: where the 608th of these 640 comes
-  /// by estimates, so that 95 in 100 come no later.
-  static constexpr std::size_t most_queries = 64, neighbors = 10;
-  static constexpr double share_of_neighbors = 0.95;
-  /// With which width that is not later than here, that one is taken.
+  static constexpr std::size_t most_queries = 64;
+  /// A width is wide enough where neighbours of rows that nothing was learnt from come no later than here (neighbor_places.hpp).
   static constexpr std::size_t latest_place = 32;
 
   static constexpr bool is_width(std::size_t bytes) noexcept {
@@ -253,10 +260,9 @@ class pca4_model {
     }
   }
 
-  /// At which place by estimates, from 1 on, share_of_neighbors of the nearest neighbours of the last rows, `queries` of them, come at the latest. Of centred rows.
+  /// Where by estimates the neighbours of the last rows come, `queries` of them, among all, which are centred.
   std::size_t place_of_neighbors(std::span<float> rows, std::size_t queries, std::size_t threads) const {
     const std::size_t d = dimension(), count = rows.size() / d, n = components();
-    const std::size_t nearest = std::min(neighbors, count - 1);
     threads = resolve_threads(threads);
     buffer<std::uint8_t> codes(resource());
     codes.grow(count * code_bytes());
@@ -269,7 +275,7 @@ class pca4_model {
     });
     resource_vector<const std::uint8_t*> addresses(count, nullptr, resource());
     for (std::size_t i = 0; i < count; ++i) addresses[i] = codes.data() + i * code_bytes();
-    resource_vector<std::size_t> places(queries * nearest, 0, resource());
+    neighbor_places places(queries, count, resource());
     parallel_for(queries, 1, threads, [&](std::size_t begin, std::size_t, std::size_t) {
       const std::size_t self = count - 1 - begin;
       const std::span<const float> row = std::span<const float>(rows).subspan(self * d, d);
@@ -286,23 +292,9 @@ class pca4_model {
       buffer<std::byte> scratch(resource());
       scratch.grow(query_bytes());
       estimate(prepare(query, scratch.data()), addresses.data(), count, estimates.data());
-      exact[self] = estimates[self] = std::numeric_limits<float>::infinity();
-      resource_vector<std::uint32_t> order(count, 0, resource());
-      std::iota(order.begin(), order.end(), 0u);
-      const auto end = order.begin() + static_cast<std::ptrdiff_t>(nearest);
-      std::nth_element(order.begin(), end, order.end(),
-                       [&](std::uint32_t a, std::uint32_t b) { return exact[a] < exact[b]; });
-      for (std::size_t i = 0; i < nearest; ++i) {
-        const float estimate = estimates[order[i]];
-        places[begin * nearest + i] =
-            1 + static_cast<std::size_t>(
-                    std::count_if(estimates.begin(), estimates.end(), [&](float e) { return e < estimate; }));
-      }
+      places.measure(begin, self, exact, estimates);
     });
-    const auto last = places.begin() + static_cast<std::ptrdiff_t>(share_of_neighbors *
-                                                                   static_cast<double>(places.size() - 1));
-    std::nth_element(places.begin(), last, places.end());
-    return *last;
+    return places.late();
   }
 
   struct saved {

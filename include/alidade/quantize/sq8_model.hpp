@@ -95,6 +95,13 @@ class sq8_model {
     }
   }
 
+  /// Which share of a code's components is at an end of the range.
+  double saturation(const std::uint8_t* code) const noexcept {
+    const std::span<const std::int8_t> u(reinterpret_cast<const std::int8_t*>(code), dimension());
+    const auto at_ends = std::count_if(u.begin(), u.end(), [](std::int8_t x) { return std::abs(x) >= 127; });
+    return static_cast<double>(at_ends) / static_cast<double>(dimension());
+  }
+
   /// Bytes of scratch that a query needs, from a multiple of 64 on.
   std::size_t query_bytes() const noexcept { return bytes_multiplied(); }
 

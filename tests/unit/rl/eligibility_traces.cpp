@@ -4,7 +4,6 @@
 #include <cstddef>
 #include <cstdint>
 #include <initializer_list>
-#include <optional>
 #include <type_traits>
 #include <vector>
 
@@ -31,7 +30,7 @@ class traces_oracle {
     const T fading = static_cast<T>(options_.gamma * options_.lambda);
     for (std::size_t i = 0; i < batch.size(); ++i) {
       const transition<T> t = batch[i];
-      if (!next_state_ || *next_state_ != t.state) end();
+      if (next_state_ != t.state) end();
       T best = 0, taken = 0;
       if (!t.terminated) {
         const auto row = q_.begin() + static_cast<std::ptrdiff_t>(t.next_state * actions_);
@@ -56,7 +55,7 @@ class traces_oracle {
   }
   void end() {
     std::fill(e_.begin(), e_.end(), T(0));
-    next_state_.reset();
+    next_state_ = nowhere;
   }
 
   bool agrees(const q_learner<T>& learner) const {
@@ -75,7 +74,9 @@ class traces_oracle {
   q_learner_options options_;
   std::size_t actions_;
   std::vector<T> q_, e_;
-  std::optional<std::uint32_t> next_state_;
+  // Not an optional: g++ 12 takes what lies in an empty one for read.
+  static constexpr std::uint32_t nowhere = 0xffffffffu;
+  std::uint32_t next_state_ = nowhere;
 };
 
 /// A walk through few states that often goes on, sometimes ends and sometimes begins elsewhere; of its actions many are greedy,

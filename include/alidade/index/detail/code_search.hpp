@@ -94,31 +94,6 @@ class code_search {
   using exact_scratch = search_scratch<T, distance_type<Metric, T>>;
   using search_type = graph_search<code_view<Model, Rows>, Graph>;
 
-  explicit code_search(memory_resource* memory) noexcept : scratches_(memory) {}
-
-  /// Searches by codes for a query as the vectors are stored, and measures the best candidates: the pool of `exact` holds them.
-  template <search_observer Observer>
-  void run(const Vectors& rows, const Graph& graph, const Model& model, const Rows& codes, const T* query,
-           const search_options& options, exact_scratch& exact, Observer& observer) const {
-    typename scratches::lease scratch(scratches_);
-    scratch->resize(rows, model, graph.capacity(0));
-    widen<Metric>(query, rows.dimension(), scratch->query.data());
-    const auto prepared =
-        model.prepare(std::span(scratch->query.data(), rows.dimension()), scratch->prepared.data());
-    const std::size_t n = rows.size(), k = std::min(options.k, n);
-    const std::size_t ef = std::clamp<std::size_t>(options.ef, 1, n);
-    const std::size_t rerank = options.rerank == 0 ? std::max(ef, k) + k : std::max(options.rerank, k);
-    const search_type by_codes(code_view<Model, Rows>(model, codes), graph);
-    const std::uint32_t entry = by_codes.descend(prepared, 0, scratch->search, observer);
-    by_codes.start(prepared, entry, std::min(std::max(ef, rerank), n), scratch->search, observer);
-    by_codes.search_layer(prepared, 0, ef, k, options.budget, scratch->search, observer);
-    const std::size_t ahead = options.prefetch == 0 ? default_ahead : options.prefetch;
-    measure(rows, query, scratch->search.pool, rerank, ahead, exact, observer);
-  }
-
-  std::size_t memory_bytes() const { return scratches_.memory_bytes(); }
-  std::size_t trim() noexcept { return scratches_.trim(); }
-
  private:
   struct scratch_type {
     explicit scratch_type(memory_resource* memory) noexcept
@@ -139,6 +114,85 @@ class code_search {
   };
   using scratches = scratch_pool<scratch_type>;
 
+ public:
+  explicit code_search(memory_resource* memory) noexcept : scratches_(memory) {}
+
+  /// Walks the graph for one query after another. Refers to all that it is made of.
+  class walker {
+   public:
+    walker(const code_search& search, const Vectors& rows, const Graph& graph, const Model& model,
+           const Rows& codes)
+        : scratch_(search.scratches_),
+          rows_(rows),
+          model_(model),
+          graph_(code_view<Model, Rows>(model, codes), graph) {
+      scratch_->resize(rows, model, graph.capacity(0));
+    }
+
+    /// For a query as the vectors are stored, which must stay where it is.
+    void prepare(const T* query) noexcept {
+      query_ = query;
+      const std::span<float> wide(scratch_->query.data(), rows_.dimension());
+      widen<Metric>(query, wide.size(), wide.data());
+      prepared_ = model_.prepare(wide, scratch_->prepared.data());
+    }
+
+    template <search_observer Observer>
+    std::uint32_t descend(Observer& observer) {
+      return graph_.descend(prepared_, 0, scratch_->search, observer);
+    }
+
+    /// Expands the `width` nearest by codes on a level, and measures the best candidates, `most` of them: the pool of `exact` holds them. The rest
+    /// is as of graph_search::search_layer and search_options.
+    template <search_observer Observer>
+    void search_layer(std::uint32_t entry, std::size_t level, std::size_t width, std::size_t least,
+                      std::size_t most, const search_options& options, exact_scratch& exact,
+                      Observer& observer) {
+      auto& search = scratch_->search;
+      graph_.start(prepared_, entry, std::max(width, most), search, observer);
+      graph_.search_layer(prepared_, level, width, least, options.budget, search, observer);
+      const std::size_t ahead = options.prefetch == 0 ? default_ahead : options.prefetch;
+      measure(rows_, query_, search.pool, most, ahead, exact, observer);
+    }
+
+    /// Whether the candidates that the last search left in `exact` came in an order by codes that has to do with theirs: of the nearest no more
+    /// than a quarter was in the farther half. Codes that were learnt for other vectors tell nothing, and such a search may have gone anywhere.
+    bool estimates_serve(const exact_scratch& exact) const noexcept {
+      const auto& by_codes = scratch_->search.pool;
+      const std::size_t count = exact.pool.size(), nearest = std::min<std::size_t>(10, count / 8 + 1);
+      std::size_t late = 0;
+      for (std::size_t i = (count + 1) / 2; i < count; ++i) {
+        for (std::size_t j = 0; j < nearest; ++j)
+          late += static_cast<std::size_t>(by_codes.slot(i) == exact.pool.slot(j));
+      }
+      return 4 * late <= nearest;
+    }
+
+   private:
+    typename scratches::lease scratch_;
+    const Vectors& rows_;
+    const Model& model_;
+    search_type graph_;
+    const T* query_ = nullptr;
+    typename Model::query_type prepared_{};
+  };
+
+  /// Searches by codes for a query as the vectors are stored, and measures the best candidates: the pool of `exact` holds them.
+  template <search_observer Observer>
+  void run(const Vectors& rows, const Graph& graph, const Model& model, const Rows& codes, const T* query,
+           const search_options& options, exact_scratch& exact, Observer& observer) const {
+    walker walk(*this, rows, graph, model, codes);
+    walk.prepare(query);
+    const std::size_t n = rows.size(), k = std::min(options.k, n);
+    const std::size_t ef = std::clamp<std::size_t>(options.ef, 1, n);
+    const std::size_t rerank = options.rerank == 0 ? std::max(ef, k) + k : std::max(options.rerank, k);
+    walk.search_layer(walk.descend(observer), 0, ef, k, std::min(rerank, n), options, exact, observer);
+  }
+
+  std::size_t memory_bytes() const { return scratches_.memory_bytes(); }
+  std::size_t trim() noexcept { return scratches_.trim(); }
+
+ private:
   /// The distances of the nearest candidates, `most` of them, whose vectors are asked for `ahead`.
   template <class Pool, search_observer Observer>
   static void measure(const Vectors& rows, const T* query, const Pool& candidates, std::size_t most,

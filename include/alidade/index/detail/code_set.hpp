@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
+#include <limits>
 #include <optional>
 #include <span>
 #include <type_traits>
@@ -18,9 +19,11 @@
 #include <alidade/index/detail/vector_set.hpp>
 #include <alidade/index/observer.hpp>
 #include <alidade/index/options.hpp>
+#include <alidade/memory/buffer.hpp>
 #include <alidade/memory/memory_resource.hpp>
 #include <alidade/quantize/codecs.hpp>
 #include <alidade/quantize/half_model.hpp>
+#include <alidade/quantize/neighbor_places.hpp>
 #include <alidade/quantize/pca4_model.hpp>
 #include <alidade/quantize/sq8_model.hpp>
 #include <alidade/storage/row_storage.hpp>
@@ -28,16 +31,44 @@
 
 namespace alidade {
 inline namespace ALIDADE_ABI_NAMESPACE {
+
+/// How well codes serve the vectors that an index has now. What was learnt for others gets worse: then retrain().
+struct code_stats {
+  std::size_t code_bytes =
+      0;  ///< of a vector; 0 where there are too few vectors for codes: all else is then 0 too
+  std::size_t learnt_from = 0;  ///< how many vectors there were when what codes are made by was learnt
+  /// Of some vectors' ten nearest among 1,024 others of the index, at which place, from 1 on, they come by estimates: 95 in 100 at this or an
+  /// earlier one. As many candidates or more a search has to keep to find them.
+  std::size_t neighbor_place = 0;
+  std::size_t learnt_neighbor_place = 0;  ///< the same when it was learnt; 0 where nothing is
+  double saturation = 0;                  ///< which share of components is at an end of the range of codes
+};
+
 namespace detail {
 
 /// What an index without codes has in their place.
 struct no_codes {
   struct mark {};
+  struct walker {
+    void prepare(const void*) noexcept {}
+    template <class Scratch, class Observer>
+    void search_layer(std::uint32_t, std::size_t, std::size_t, std::size_t, std::size_t,
+                      const search_options&, Scratch&, Observer&) noexcept {}
+    template <class Scratch>
+    bool estimates_serve(const Scratch&) const noexcept {
+      return false;
+    }
+  };
   no_codes() noexcept = default;
   no_codes(const codecs::none&, memory_resource*) noexcept {}
   static bool valid(const codecs::none&) noexcept { return true; }
   template <class Vectors>
   void extend(const Vectors&, std::size_t) noexcept {}
+  static constexpr bool are_in_use() noexcept { return false; }
+  template <class Vectors>
+  walker walk(const Vectors&, const hnsw_graph&) const noexcept {
+    return {};
+  }
   mark mark_end() const noexcept { return {}; }
   void commit() noexcept {}
   void undo(const mark&) noexcept {}
@@ -88,29 +119,83 @@ class code_set {
   bool are_in_use() const noexcept { return now_.size != 0; }
 
   /// Encodes the vectors that are new. All anew, by what is learnt from what there is now, where there are eight times as many as when it
-  /// was learnt last.
+  /// was learnt last, or where the estimates of new ones are much worse than they were then, which is looked at whenever an eighth is new.
   void extend(const vectors& from, std::size_t threads) {
     if (from.size() < Model::least_rows) return;
-    const bool learns = now_.model.sample_rows() != 0 && from.size() / 8 >= now_.learnt_from;
-    if (now_.size == 0 || learns) {
-      state next(now_.model.options(), now_.codes.resource());
-      train(next.model, from, threads);
-      next.codes = row_storage<std::uint8_t>(next.model.code_bytes(), next.codes.resource());
-      next.codes.reserve(from.size());
-      encode(next.model, from, 0, next.codes, threads);
-      next.size = next.learnt_from = from.size();
-      before_.emplace(std::exchange(now_, std::move(next)));
-    } else {
-      now_.codes.reserve(from.size());
-      encode(now_.model, from, now_.size, now_.codes, threads);
-      now_.size = from.size();
+    if (now_.size == 0 || (learns() && from.size() / 8 >= now_.learnt.size)) return learn(from, threads);
+    now_.codes.reserve(from.size());
+    encode(now_.model, from, now_.size, now_.codes, threads);
+    now_.size = from.size();
+    if (!learns() || now_.size - now_.checked <= now_.checked / 8) return;
+    const std::size_t place = place_of_neighbors(from, now_.checked, threads);
+    now_.checked = now_.size;
+    if (place > 2 * now_.learnt.place + 16) learn(from, threads);
+  }
+
+  /// Encodes all vectors anew, by what is learnt from them now.
+  void learn(const vectors& from, std::size_t threads) {
+    state next(now_.model.options(), now_.codes.resource());
+    train(next.model, from, threads);
+    next.codes = row_storage<std::uint8_t>(next.model.code_bytes(), next.codes.resource());
+    next.codes.reserve(from.size());
+    encode(next.model, from, 0, next.codes, threads);
+    next.size = next.checked = next.learnt.size = from.size();
+    before_.emplace(std::exchange(now_, std::move(next)));
+    if (learns()) now_.learnt.place = place_of_neighbors(from, 0, threads);
+  }
+
+  alidade::code_stats stats(const vectors& from, std::size_t threads) const {
+    if (!are_in_use()) return {};
+    constexpr std::size_t most_codes = 1024;
+    const std::size_t count = std::min(most_codes, now_.size);
+    double saturation = 0;
+    for (std::size_t i = 0; i < count; ++i)
+      saturation += now_.model.saturation(now_.codes[spread(i, count, now_.size)]);
+    return {now_.model.code_bytes(), now_.learnt.size, place_of_neighbors(from, 0, threads),
+            now_.learnt.place, saturation / static_cast<double>(count)};
+  }
+
+  /// Where by estimates the neighbours come of some of the vectors from slot `first` on, among some of all (neighbor_places.hpp).
+  std::size_t place_of_neighbors(const vectors& from, std::size_t first, std::size_t threads) const {
+    constexpr std::size_t most_queries = 32, most_rows = 1024;
+    const std::size_t n = from.size(), d = from.dimension();
+    const std::size_t queries = std::min(most_queries, n - first), others = std::min(most_rows, n - queries);
+    const std::size_t count = queries + others;
+    // The queries, then the others, which may be the same.
+    resource_vector<std::size_t> slots(count, 0, memory());
+    for (std::size_t i = 0; i < count; ++i) {
+      slots[i] = i < queries ? first + spread(i, queries, n - first) : spread(i - queries, others, n);
     }
+    resource_vector<const T*> rows(count, nullptr, memory());
+    resource_vector<const std::uint8_t*> codes(count, nullptr, memory());
+    for (std::size_t i = 0; i < count; ++i) {
+      rows[i] = from.row(slots[i]);
+      codes[i] = now_.codes[slots[i]];
+    }
+    neighbor_places places(queries, count, memory());
+    const auto view = from.view();
+    parallel_for(queries, 1, threads, [&](std::size_t query, std::size_t, std::size_t) {
+      resource_vector<distance_type<Metric, T>> distances(count, memory());
+      resource_vector<float> wide(d, 0, memory()), exact(count, 0, memory()), estimates(count, 0, memory());
+      buffer<std::byte> scratch(memory());
+      scratch.grow(now_.model.query_bytes());
+      view.distances(rows[query], rows.data(), count, distances.data());
+      for (std::size_t i = 0; i < count; ++i) exact[i] = static_cast<float>(distances[i]);
+      widen<Metric>(rows[query], d, wide.data());
+      now_.model.estimate(now_.model.prepare(wide, scratch.data()), codes.data(), count, estimates.data());
+      // As one of the others it is no neighbour either.
+      for (std::size_t i = queries; i < count; ++i) {
+        if (slots[i] == slots[query]) exact[i] = estimates[i] = std::numeric_limits<float>::infinity();
+      }
+      places.measure(query, query, exact, estimates);
+    });
+    return places.late();
   }
 
   struct mark {
-    std::size_t size, capacity;
+    std::size_t size, capacity, checked;
   };
-  mark mark_end() const noexcept { return {now_.size, now_.codes.capacity()}; }
+  mark mark_end() const noexcept { return {now_.size, now_.codes.capacity(), now_.checked}; }
 
   /// Everything since the mark, one extend() at most, is to stay.
   void commit() noexcept { before_.reset(); }
@@ -119,6 +204,7 @@ class code_set {
     if (before_) now_ = std::move(*before_);
     before_.reset();
     now_.size = before.size;
+    now_.checked = before.checked;
     now_.codes.shrink(before.capacity);
   }
 
@@ -127,6 +213,12 @@ class code_set {
               Scratch& exact, Observer& observer) const {
     search_.run(rows, graph, now_.model, stored_rows<std::uint8_t>(now_.codes), query, options, exact,
                 observer);
+  }
+
+  /// Walks a graph of the vectors by their codes.
+  using walker = typename code_search<vectors, hnsw_graph, Model>::walker;
+  walker walk(const vectors& rows, const hnsw_graph& graph) const {
+    return walker(search_, rows, graph, now_.model, stored_rows<std::uint8_t>(now_.codes));
   }
 
   /// What a file has of them (index_format.hpp).
@@ -158,8 +250,7 @@ class code_set {
     const std::size_t d = from.dimension(), count = std::min(from.size(), model.sample_rows());
     resource_vector<float> sample(checked_product(count, d), 0, model.resource());
     for (std::size_t i = 0; i < count; ++i) {
-      const std::uint64_t slot = std::uint64_t{i} * from.size() / count;
-      widen<Metric>(from.row(static_cast<std::size_t>(slot)), d, sample.data() + i * d);
+      widen<Metric>(from.row(spread(i, count, from.size())), d, sample.data() + i * d);
     }
     model.train(sample, d, form_of::form, threads);
   }
@@ -182,6 +273,14 @@ class code_set {
     });
   }
 
+  bool learns() const noexcept { return now_.model.sample_rows() != 0; }
+  memory_resource* memory() const noexcept { return now_.codes.resource(); }
+
+  /// The i-th of `count` numbers spread over 0 .. n - 1.
+  static std::size_t spread(std::size_t i, std::size_t count, std::size_t n) noexcept {
+    return static_cast<std::size_t>(std::uint64_t{i} * n / count);
+  }
+
   static constexpr std::size_t most_in_block = 64;
 
   struct state {
@@ -190,8 +289,11 @@ class code_set {
 
     Model model;
     row_storage<std::uint8_t> codes;
-    std::size_t size = 0;         ///< of vectors that have codes: all, or none
-    std::size_t learnt_from = 0;  ///< how many there were then
+    std::size_t size = 0;     ///< of vectors that have codes: all, or none
+    std::size_t checked = 0;  ///< how many there were when estimates were looked at last
+    struct {
+      std::size_t size = 0, place = 0;  ///< how many vectors there were, and where neighbours came
+    } learnt;
   };
 
   state now_;

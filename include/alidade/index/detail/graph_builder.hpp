@@ -5,6 +5,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <functional>
+#include <optional>
 #include <tuple>
 #include <utility>
 
@@ -30,7 +31,10 @@ namespace detail {
 /// In a batch every new node searches the graph as it was before the batch and writes its own row, which nobody reads
 /// yet; then the reverse edges are grouped by target, and each target's row is changed by one thread, offers in sorted
 /// order. No two threads touch the same row, so there are no locks, and nothing depends on the number of threads.
-template <class T, class Metric>
+///
+/// Where the vectors have codes, candidates are searched by these and measured by the vectors, unless that shows that the codes are of no use for
+/// them; links are chosen by vectors alone.
+template <class T, class Metric, class Codes>
 class graph_builder {
  public:
   using D = distance_type<Metric, T>;
@@ -42,21 +46,22 @@ class graph_builder {
 
   /// All memory comes from options.memory, to which it goes back, but for the scratches. Rows that nodes had before are
   /// noted in the journal, which has `threads` workers, before they change: what throws in between can be undone.
-  graph_builder(const vector_view<T, Metric>& vectors, const vector_view<T, pruning_metric>& pruning,
-                hnsw_graph& graph, link_journal& journal, scratch_pool<scratch_type>& scratches,
-                const hnsw_options& options, std::size_t threads)
-      : vectors_(vectors),
+  graph_builder(const vector_set<T, Metric>& set, const vector_view<T, pruning_metric>& pruning,
+                const Codes& codes, hnsw_graph& graph, link_journal& journal,
+                scratch_pool<scratch_type>& scratches, const hnsw_options& options, std::size_t threads)
+      : vectors_(set.view()),
         graph_(graph),
         journal_(journal),
         options_(options),
-        search_(vectors, graph),
+        search_(vectors_, graph),
         threads_(threads),
         workers_(options.memory),
         order_(options.memory) {
     workers_.reserve(threads_);
     for (std::size_t i = 0; i < threads_; ++i) {
       workers_.emplace_back(i, scratches, options.memory,
-                            selector_type(vectors, pruning, options.alpha, options.fill, options.memory));
+                            selector_type(vectors_, pruning, options.alpha, options.fill, options.memory));
+      if (codes.are_in_use()) workers_.back().by_codes.emplace(codes.walk(set, graph));
       workers_.back().candidates.reserve(std::min(options.ef_construction, graph.size()));
     }
   }
@@ -119,6 +124,7 @@ class graph_builder {
 
     std::size_t id;
     typename scratch_pool<scratch_type>::lease scratch;
+    std::optional<typename Codes::walker> by_codes;
     selector_type selector;
     resource_vector<candidate_type> candidates;
     partitioned_edges edges;  // that this worker asks for, by partition of the targets
@@ -197,9 +203,15 @@ class graph_builder {
   void insert(std::uint32_t slot, std::uint32_t entry, worker& w) {
     null_observer none;
     const T* query = vectors_.row(slot);
+    const std::size_t width = options_.ef_construction;
+    if (w.by_codes) w.by_codes->prepare(query);
     for (std::size_t level = std::min(graph_.level(slot), graph_.max_level()) + 1; level-- > 0;) {
-      search_.start(query, entry, options_.ef_construction, *w.scratch, none);
-      search_.search_layer(query, level, *w.scratch, none);
+      if (w.by_codes)
+        w.by_codes->search_layer(entry, level, width, 0, width, search_options{}, *w.scratch, none);
+      if (!w.by_codes || !w.by_codes->estimates_serve(*w.scratch)) {
+        search_.start(query, entry, width, *w.scratch, none);
+        search_.search_layer(query, level, *w.scratch, none);
+      }
       entry = w.scratch->pool.slot(0);
       collect_candidates(query, level, w);
       w.selector.select(slot, w.candidates, graph_.capacity(level), graph_.links(level, slot));
