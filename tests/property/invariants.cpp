@@ -4,6 +4,7 @@
 #include <vector>
 
 #include <alidade/distance/metric.hpp>
+#include <alidade/index/detail/code_set.hpp>
 #include <alidade/index/detail/graph_builder.hpp>
 #include <alidade/index/detail/hnsw_graph.hpp>
 #include <alidade/index/detail/link_journal.hpp>
@@ -22,7 +23,8 @@ struct built_graph {
   detail::vector_set<float, metrics::l2_squared> vectors;
   hnsw_graph graph;
 
-  built_graph(const test::dataset<float>& data, const hnsw_options& options, std::size_t pieces)
+  built_graph(const test::dataset<float>& data, const hnsw_options& options, std::size_t pieces,
+              bool is_refined)
       : vectors(data.columns, {}), graph(options.M) {
     test::random r(77);
     std::error_code ec;
@@ -36,11 +38,16 @@ struct built_graph {
       graph.reserve(last, 3 * (last - linked));
       for (std::size_t slot = linked; slot < last; ++slot)
         graph.append(r.below(8) != 0 ? 0 : r.below(8) != 0 ? 1 : 3);
-      using graph_builder = detail::graph_builder<float, metrics::l2_squared>;
+      using graph_builder = detail::graph_builder<float, metrics::l2_squared, detail::no_codes>;
       detail::scratch_pool<graph_builder::scratch_type> scratches(nullptr);
-      graph_builder builder(vectors.view(), vectors.view(), graph, journal, scratches, options, 2);
-      builder.link_from(linked);
+      const detail::no_codes none;
+      graph_builder builder(vectors, vectors.view(), none, graph, journal, scratches, options, 2);
+      builder.link_from(linked, {});
       builder.repair();
+      if (is_refined && last == data.rows) {
+        builder.refine({});
+        builder.repair();
+      }
       linked = last;
     }
   }
@@ -50,9 +57,10 @@ struct built_graph {
 
 TEST_CASE("rows of the graph are what they claim to be") {
   for (const std::size_t rows : {1u, 2u, 3u, 20u, 400u, 1200u}) {
-    for (const std::size_t pieces : {1u, 3u}) {
+    for (const std::size_t pieces : {1u, 2u, 3u}) {
       const hnsw_options options{.M = 6, .ef_construction = 48};
-      const built_graph built(test::dataset<float>(rows, 9, 31), options, std::min(pieces, rows));
+      const built_graph built(test::dataset<float>(rows, 9, 31), options, std::min(pieces, rows),
+                              pieces == 2);
       const hnsw_graph& graph = built.graph;
       REQUIRE(graph.size() == rows);
       REQUIRE(graph.entry_point() < rows);

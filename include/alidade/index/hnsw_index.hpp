@@ -171,6 +171,18 @@ class hnsw_index : public detail::graph_index_of<T, Metric, Codec, Storage> {
     return detail::unless_exhausted(ec, error::no_row, [&] { return add_rows(keys, rows, options, ec); });
   }
 
+  /// Links every vector on level 0 anew, to the best of what a search from it finds in the graph as it is now and of its present neighbours: what came early
+  /// then knows what came late. Takes about as long as an addition of all, and as much memory again as all links meanwhile. options.progress as of add. Must not overlap with
+  /// anything else. Strong guarantee.
+  void refine(const add_options& options = {}) {
+    std::error_code ec;
+    refine_all(options, ec);
+    if (ec) detail::throw_error(ec);
+  }
+  void refine(const add_options& options, std::error_code& ec) {
+    detail::unless_exhausted(ec, 0, [&] { return refine_all(options, ec), 0; });
+  }
+
   /// An immutable copy, in one piece of memory that can be saved to a file and mapped (packed_index.hpp): it has the same answers, faster
   /// where the order of its nodes serves. Of this index's resource it takes what this index holds, and up to 9 bytes a vector meanwhile.
   packed_index<T, Metric, Codec> pack(const pack_options& options = {}) const requires(is_full) {
@@ -235,13 +247,18 @@ class hnsw_index : public detail::graph_index_of<T, Metric, Codec, Storage> {
     const std::size_t threads = std::min(detail::resolve_threads(options.threads), rows.rows() / 16 + 1);
     codes_.extend(vectors_, threads);
     change.journal.begin(rows.rows(), threads);
-    bool is_linked = false;
-    if constexpr (std::is_same_v<pruning_metric, stored_metric>) {
-      is_linked = link(first, vectors_.view(), change.journal, threads, options.progress);
-    } else {
-      const pruning_metric pruning{};
-      is_linked = link(first, vectors_.view(pruning), change.journal, threads, options.progress);
-    }
+    const bool is_linked = with_builder(change.journal, threads, [&](auto& builder) {
+      if (!builder.link_from(first, options.progress)) return false;
+      // A repair looks at every node: once for each eighth that is added, it costs a constant number of looks a vector.
+      unrepaired_ += size() - first;
+      if (unrepaired_ * repair_share >= size()) {
+        builder.repair();
+        unrepaired_ = 0;
+      } else {
+        builder.repair_from(first);
+      }
+      return true;
+    });
     if (!is_linked) {
       ec = errc::cancelled;
       return error::no_row;
@@ -250,22 +267,38 @@ class hnsw_index : public detail::graph_index_of<T, Metric, Codec, Storage> {
     return result;
   }
 
-  /// Links the rows from `first` on, or ends where `progress` wants no more.
-  bool link(std::size_t first, const detail::vector_view<element, pruning_metric>& pruning,
-            detail::link_journal& journal, std::size_t threads,
-            const std::function<bool(std::size_t, std::size_t)>& progress) {
-    detail::graph_builder<element, stored_metric, codes> builder(vectors_, pruning, codes_, graph_, journal,
-                                                                 scratches_, options_, threads);
-    if (!builder.link_from(first, progress)) return false;
-    // A repair looks at every node: once for each eighth that is added, it costs a constant number of looks a vector.
-    unrepaired_ += size() - first;
-    if (unrepaired_ * repair_share >= size()) {
+  void refine_all(const add_options& options, std::error_code& ec) {
+    ec.clear();
+    if (size() < 2) return;
+    transaction change(*this);
+    const std::size_t threads = std::min(detail::resolve_threads(options.threads), size() / 16 + 1);
+    change.journal.begin(size(), threads);
+    const bool is_done = with_builder(change.journal, threads, [&](auto& builder) {
+      if (!builder.refine(options.progress)) return false;
       builder.repair();
       unrepaired_ = 0;
+      return true;
+    });
+    if (is_done) {
+      change.commit();
     } else {
-      builder.repair_from(first);
+      ec = errc::cancelled;
     }
-    return true;
+  }
+
+  template <class F>
+  bool with_builder(detail::link_journal& journal, std::size_t threads, const F& f) {
+    const auto run = [&](const auto& pruning) {
+      detail::graph_builder<element, stored_metric, codes> builder(vectors_, pruning, codes_, graph_, journal,
+                                                                   scratches_, options_, threads);
+      return f(builder);
+    };
+    if constexpr (std::is_same_v<pruning_metric, stored_metric>) {
+      return run(vectors_.view());
+    } else {
+      const pruning_metric pruning{};
+      return run(vectors_.view(pruning));
+    }
   }
 
   /// The order in which the rows of one call are inserted. Whatever order they come in, each batch is then a fair sample

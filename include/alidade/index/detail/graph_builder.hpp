@@ -83,6 +83,29 @@ class graph_builder {
     return true;
   }
 
+  /// Links every node on level 0 anew, batch by batch: to the best of what a search from it finds in the graph as it is then and of its present
+  /// neighbours. The rest is as of link_from; afterwards repair() is to be called.
+  bool refine(const progress_function& progress) {
+    const std::size_t nodes = graph_.size(), capacity = graph_.capacity(0);
+    resource_vector<link> rows(std::min(nodes, refined_at_once) * capacity, options_.memory);
+    for (std::size_t first = 0; first < nodes; first += refined_at_once) {
+      const std::size_t last = std::min(nodes, first + refined_at_once);
+      const std::size_t partitions = begin_batch(last - first);
+      parallel_for(last - first, 16, threads_, [&](std::size_t begin, std::size_t end, std::size_t id) {
+        for (std::size_t i = begin; i < end; ++i)
+          relink(static_cast<std::uint32_t>(first + i), rows.data() + i * capacity, workers_[id]);
+      });
+      for (std::size_t slot = first; slot < last; ++slot) {
+        journal_.save(0, 0, static_cast<std::uint32_t>(slot));
+        std::copy_n(rows.data() + (slot - first) * capacity, capacity, graph_.links(0, slot));
+      }
+      journal_.next_phase();
+      link_all_back(partitions, nodes);
+      if (progress && !progress(last, nodes)) return false;
+    }
+    return true;
+  }
+
   /// Connects all that is cut off.
   void repair() {
     if (graph_.size() == 0) return;
@@ -150,12 +173,7 @@ class graph_builder {
   bool insert_batch(std::size_t first, std::size_t last, const Progress& progress) {
     const std::size_t count = last - first;
     if (graph_.entry_point() != hnsw_graph::npos) {
-      const std::size_t partitions = threads_ == 1 || count < 64 ? 1 : 8 * threads_;
-      for (worker& w : workers_) {
-        w.scratch->resize(graph_.size(), vectors_.stride(), graph_.capacity(0));
-        w.edges.resize(partitions, edge_list(options_.memory));
-        w.next.resize(partitions, edge_list(options_.memory));
-      }
+      const std::size_t partitions = begin_batch(count);
       find_entries(first, count);
       std::atomic<std::size_t> done{0};
       std::atomic<bool> goes_on{true};
@@ -167,22 +185,38 @@ class graph_builder {
         if (id == 0 && so_far < count && !progress(so_far)) goes_on.store(false, std::memory_order_relaxed);
       });
       if (!goes_on.load(std::memory_order_relaxed)) return false;
-      for (int round = 0; round < max_rounds && any_edges(); ++round) {
-        parallel_for(partitions, 1, threads_, [&](std::size_t partition, std::size_t, std::size_t id) {
-          link_back(partition, static_cast<std::uint32_t>(first), workers_[id]);
-        });
-        journal_.next_phase();
-        for (worker& w : workers_) w.edges.swap(w.next);
-      }
-      for (worker& w : workers_) {
-        for (auto& edges : w.edges) edges.clear();
-      }
+      link_all_back(partitions, first);
     }
     const auto newest = static_cast<std::uint32_t>(last - 1);
     if (graph_.entry_point() == hnsw_graph::npos || graph_.level(newest) > graph_.max_level()) {
       graph_.set_entry_point(newest);
     }
     return progress(count);
+  }
+
+  /// Makes room, and says into how many partitions edges of so many nodes go by their targets.
+  std::size_t begin_batch(std::size_t count) {
+    const std::size_t partitions = threads_ == 1 || count < 64 ? 1 : 8 * threads_;
+    for (worker& w : workers_) {
+      w.scratch->resize(graph_.size(), vectors_.stride(), graph_.capacity(0));
+      w.edges.resize(partitions, edge_list(options_.memory));
+      w.next.resize(partitions, edge_list(options_.memory));
+    }
+    return partitions;
+  }
+
+  /// Offers all edges that were asked for to their targets. Nodes from `first` on are those that did not see each other.
+  void link_all_back(std::size_t partitions, std::size_t first) {
+    for (int round = 0; round < max_rounds && any_edges(); ++round) {
+      parallel_for(partitions, 1, threads_, [&](std::size_t partition, std::size_t, std::size_t id) {
+        link_back(partition, static_cast<std::uint32_t>(first), workers_[id]);
+      });
+      journal_.next_phase();
+      for (worker& w : workers_) w.edges.swap(w.next);
+    }
+    for (worker& w : workers_) {
+      for (auto& edges : w.edges) edges.clear();
+    }
   }
 
   /// Where each node of the batch enters level 0 or its own top level, and the order in which they are inserted: nodes
@@ -201,25 +235,51 @@ class graph_builder {
   }
 
   void insert(std::uint32_t slot, std::uint32_t entry, worker& w) {
-    null_observer none;
     const T* query = vectors_.row(slot);
-    const std::size_t width = options_.ef_construction;
     if (w.by_codes) w.by_codes->prepare(query);
     for (std::size_t level = std::min(graph_.level(slot), graph_.max_level()) + 1; level-- > 0;) {
-      if (w.by_codes)
-        w.by_codes->search_layer(entry, level, width, 0, width, search_options{}, *w.scratch, none);
-      if (!w.by_codes || !w.by_codes->estimates_serve(*w.scratch)) {
-        search_.start(query, entry, width, *w.scratch, none);
-        search_.search_layer(query, level, *w.scratch, none);
-      }
+      search(query, entry, level, w);
       entry = w.scratch->pool.slot(0);
       collect_candidates(query, level, w);
       w.selector.select(slot, w.candidates, graph_.capacity(level), graph_.links(level, slot));
-      for (const candidate_type& c : w.candidates) {
-        if (c.rank != edge_rank::fill) {
-          ask(w.edges, {static_cast<std::uint32_t>(level), c.slot, c.distance, slot});
-        }
-      }
+      ask_for_edges(slot, level, w);
+    }
+  }
+
+  /// A row for a node that is linked already, and which its own links lead to.
+  void relink(std::uint32_t slot, link* row, worker& w) {
+    const T* query = vectors_.row(slot);
+    if (w.by_codes) w.by_codes->prepare(query);
+    search(query, slot, 0, w);
+    collect_candidates(query, 0, w);
+    const link* links = graph_.links(0, slot);
+    for (std::size_t i = 0; i < graph_.degree(0, slot); ++i)
+      w.candidates.push_back({vectors_.distance(query, links[i].slot()), {}, links[i].slot()});
+    const auto same = [](const candidate_type& a, const candidate_type& b) { return a.slot == b.slot; };
+    std::erase_if(w.candidates, [&](const candidate_type& c) { return c.slot == slot; });
+    std::sort(w.candidates.begin(), w.candidates.end());
+    w.candidates.erase(std::unique(w.candidates.begin(), w.candidates.end(), same), w.candidates.end());
+    w.selector.select(slot, w.candidates, graph_.capacity(0), row);
+    ask_for_edges(slot, 0, w);
+  }
+
+  /// The pool of the worker's scratch then holds the candidates of a node, nearest first.
+  void search(const T* query, std::uint32_t entry, std::size_t level, worker& w) {
+    null_observer none;
+    const std::size_t width = options_.ef_construction;
+    if (w.by_codes)
+      w.by_codes->search_layer(entry, level, width, 0, width, search_options{}, *w.scratch, none);
+    if (!w.by_codes || !w.by_codes->estimates_serve(*w.scratch)) {
+      search_.start(query, entry, width, *w.scratch, none);
+      search_.search_layer(query, level, *w.scratch, none);
+    }
+  }
+
+  /// From the candidates that a selection has kept or spared.
+  static void ask_for_edges(std::uint32_t slot, std::size_t level, worker& w) {
+    for (const candidate_type& c : w.candidates) {
+      if (c.rank != edge_rank::fill)
+        ask(w.edges, {static_cast<std::uint32_t>(level), c.slot, c.distance, slot});
     }
   }
 
@@ -284,6 +344,7 @@ class graph_builder {
   }
 
   static constexpr int max_rounds = 16;
+  static constexpr std::size_t refined_at_once = 4096;
 
   vector_view<T, Metric> vectors_;
   hnsw_graph& graph_;
