@@ -10,6 +10,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <numeric>
+#include <type_traits>
 #include <vector>
 
 namespace bench {
@@ -27,15 +28,6 @@ template <>
 struct elements<std::uint8_t> {
   static const matrix<std::uint8_t>& base(const workload& data) { return data.base_u8; }
   static const matrix<std::uint8_t>& queries(const workload& data) { return data.queries_u8; }
-};
-
-/// The metric of an index.
-template <class Index>
-struct metric_of;
-
-template <template <class, class, class...> class Index, class T, class Metric, class... Codec>
-struct metric_of<Index<T, Metric, Codec...>> {
-  using type = Metric;
 };
 
 template <class Index>
@@ -79,10 +71,24 @@ void add_rows(Index& index, const matrix<T>& rows, std::size_t threads) {
   }
 }
 
-/// Calls body.operator()<T, Index>() with the types that were asked for.
+/// Calls body.operator()<T, Metric>() with the types that were asked for.
 template <class Body>
-auto with_index_type(element type, metric distance, index_kind kind, codec_kind codec, Body body) {
-  const auto with_metric = [&]<class T, class Metric>() {
+auto with_metric_type(element type, metric distance, const Body& body) {
+  if (type == element::u8) {
+    if (distance == metric::l2) return body.template operator()<std::uint8_t, alidade::metrics::l2_squared>();
+    if (distance == metric::ip)
+      return body.template operator()<std::uint8_t, alidade::metrics::inner_product>();
+    throw input_error("--type u8 has the metrics l2 and ip");
+  }
+  if (distance == metric::l2) return body.template operator()<float, alidade::metrics::l2_squared>();
+  if (distance == metric::ip) return body.template operator()<float, alidade::metrics::inner_product>();
+  return body.template operator()<float, alidade::metrics::cosine>();
+}
+
+/// Calls body.operator()<T, Index>() likewise.
+template <class Body>
+auto with_index_type(element type, metric distance, index_kind kind, codec_kind codec, const Body& body) {
+  return with_metric_type(type, distance, [&]<class T, class Metric>() {
     switch (kind) {
       case index_kind::flat:
         return body.template operator()<T, alidade::flat_index<T, Metric>>();
@@ -95,21 +101,14 @@ auto with_index_type(element type, metric distance, index_kind kind, codec_kind 
       return body.template operator()<T, alidade::hnsw_index<T, Metric, Codec>>();
     };
     if (codec == codec_kind::pca4) return with(alidade::codecs::pca4{});
-    if (codec == codec_kind::sq8) return with(alidade::codecs::sq8{});
-    if (codec == codec_kind::f16) return with(alidade::codecs::f16{});
-    return with(alidade::codecs::bf16{});
-  };
-  if (type == element::u8) {
-    if (distance == metric::l2)
-      return with_metric.template operator()<std::uint8_t, alidade::metrics::l2_squared>();
-    if (distance == metric::ip)
-      return with_metric.template operator()<std::uint8_t, alidade::metrics::inner_product>();
-    throw input_error("--type u8 has the metrics l2 and ip");
-  }
-  if (distance == metric::l2) return with_metric.template operator()<float, alidade::metrics::l2_squared>();
-  if (distance == metric::ip)
-    return with_metric.template operator()<float, alidade::metrics::inner_product>();
-  return with_metric.template operator()<float, alidade::metrics::cosine>();
+    if constexpr (std::is_same_v<T, float>) {
+      if (codec == codec_kind::sq8) return with(alidade::codecs::sq8{});
+      if (codec == codec_kind::f16) return with(alidade::codecs::f16{});
+      return with(alidade::codecs::bf16{});
+    } else {
+      throw input_error("--type u8 has the codecs none and pca4: bytes are their own codes of the others");
+    }
+  });
 }
 
 }  // namespace bench

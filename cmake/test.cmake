@@ -130,6 +130,8 @@ endmacro()
 set(no_programs -DALIDADE_BUILD_TESTS=OFF -DALIDADE_BUILD_EXAMPLES=OFF)
 set(only_tests -DALIDADE_BUILD_EXAMPLES=OFF)
 set(unit_tests ${only_tests} -DALIDADE_TEST_UNITY=ON)  # a third less to compile
+# What is not a matter of the architecture is run on the best one, with sanitizers, in wasm and with 64-bit NEON.
+set(fewer_types -DALIDADE_TEST_EVERY_TYPE=OFF)
 
 # The compiler of ONLY=native: the one that CXX names, else the first that is there.
 set(host_compiler gcc)
@@ -169,6 +171,7 @@ foreach(arch IN LISTS host_archs lacking_archs)
     if(compiler STREQUAL "clang" AND arch STREQUAL "scalar")
       set(tests ${only_tests})
     endif()
+    list(APPEND tests ${fewer_types})
     set(how_often "")
     if(native-${compiler}-${arch} IN_LIST again_native)
       set(how_often AGAIN)
@@ -176,6 +179,7 @@ foreach(arch IN LISTS host_archs lacking_archs)
     if(arch STREQUAL best_arch)
       set(optimise "")
       if(compiler STREQUAL host_compiler)
+        list(REMOVE_ITEM tests ${fewer_types})
         set(how_often QUICK)
       endif()
     endif()
@@ -192,17 +196,17 @@ endforeach()
 platform(asan NEEDS g++ ninja xsimd doctest
   CONFIGURE --preset asan -DCMAKE_CXX_COMPILER=g++ ${unit_tests} TARGETS alidade_tests LABEL unit)
 platform(tsan NEEDS g++ ninja xsimd doctest
-  CONFIGURE --preset tsan -DCMAKE_CXX_COMPILER=g++ ${unit_tests} TARGETS alidade_tests LABEL unit)
+  CONFIGURE --preset tsan -DCMAKE_CXX_COMPILER=g++ ${unit_tests} ${fewer_types} TARGETS alidade_tests LABEL unit)
 
 set(cross ${unit_tests} -DALIDADE_WERROR=ON -DCMAKE_CXX_FLAGS_RELEASE=-O2)
-foreach(name wasm-simd128 wasm-scalar)
-  platform(${name} NEEDS em++ node ninja doctest
-    CONFIGURE --preset ${name} ${cross} TARGETS alidade_tests LABEL unit)
-endforeach()
+platform(wasm-simd128 NEEDS em++ node ninja doctest
+  CONFIGURE --preset wasm-simd128 ${cross} TARGETS alidade_tests LABEL unit)
+platform(wasm-scalar NEEDS em++ node ninja doctest
+  CONFIGURE --preset wasm-scalar ${cross} ${fewer_types} TARGETS alidade_tests LABEL unit)
 platform(neon64 NEEDS aarch64-linux-gnu-g++ qemu-aarch64 ninja xsimd doctest
   CONFIGURE --preset neon64 ${cross} TARGETS alidade_tests LABEL unit)
 platform(neon NEEDS arm-linux-gnueabihf-g++ qemu-arm ninja xsimd doctest
-  CONFIGURE --preset neon ${cross} TARGETS alidade_tests LABEL unit)
+  CONFIGURE --preset neon ${cross} ${fewer_types} TARGETS alidade_tests LABEL unit)
 
 platform(noexcept NEEDS g++ ninja xsimd doctest
   CONFIGURE -DCMAKE_CXX_COMPILER=g++ ${only_tests} -DALIDADE_WERROR=ON TARGETS alidade_noexcept LABEL noexcept)

@@ -86,7 +86,7 @@ struct search_options {
   /// Of a search by codes, how many candidates ahead their vectors are asked for; 0: 8.
   std::size_t prefetch = 0;
 
-  /// The search ends with the node that makes it so many distances, by codes or vectors; what it has found by then are the answers, which may be fewer
+  /// Level 0 is searched no further than the node that makes it so many distances, by codes or vectors; what it has found by then are the answers, which may be fewer
   /// than k. The candidates that are measured by their vectors in the end do not count. 0: as many as it takes.
   std::size_t budget = 0;
 };

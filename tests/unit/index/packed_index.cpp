@@ -25,95 +25,16 @@
 #include "packed_support.hpp"
 
 using namespace alidade;
+using test::packed_check;
 using test::packed_copy;
 using test::packed_floats;
 using test::packed_graph_options;
 using test::packed_growing;
+using test::packed_same;
 using test::packed_source;
 using test::packed_span;
 
 namespace {
-
-/// Whether a packed index answers as the one it was made from: all forms of searches, and what they cost.
-template <class Index, class Packed, class Source>
-bool packed_same(const Index& index, const Packed& packed, const Source& source, bool has_ties = false) {
-  using neighbor_type = typename Index::neighbor_type;
-  bool same = packed.size() == index.size() && packed.dimension() == index.dimension() &&
-              packed.empty() == index.empty();
-  const auto all_rows = source.view();
-  const matrix_view<typename Index::value_type> queries(
-      all_rows.data(), std::min<std::size_t>(all_rows.rows(), 30), all_rows.columns());
-  for (const search_options& options : {search_options{.k = 1, .ef = 1}, search_options{.k = 10, .ef = 20},
-                                        search_options{.k = 7, .ef = 300}}) {
-    std::vector<neighbor_type> out(options.k), expected(options.k);
-    for (std::size_t q = 0; q < queries.rows() && !has_ties; q += 2) {
-      std::error_code ec;
-      counting_observer counts, expected_counts;
-      same = same && packed.search(queries[q], options) == index.search(queries[q], options);
-      same = same && packed.search(queries[q], options, ec) == index.search(queries[q], options) && !ec;
-      same = same && packed.search(queries[q], options, out, ec, counts) ==
-                         index.search(queries[q], options, expected, ec, expected_counts);
-      same = same && out == expected && counts.hops == expected_counts.hops &&
-             counts.distances == expected_counts.distances;
-      same = same && packed.search_in_steps(queries[q], options, out, packed_growing{}, ec) ==
-                         index.search_in_steps(queries[q], options, expected, packed_growing{}, ec);
-      same = same && out == expected && !ec;
-    }
-    for (std::size_t q = 0; q < queries.rows(); q += 7) {
-      std::error_code ec;
-      same = same && packed.search_exact(queries[q], options.k, out, ec) ==
-                         index.search_exact(queries[q], options.k, expected, ec);
-      same = same && out == expected && !ec;
-    }
-    for (const std::size_t threads : {1u, 3u}) {
-      auto several = options;
-      several.threads = threads;
-      const auto all = packed.search(queries, several), expected_all = index.search(queries, several);
-      same = same && all.size() == expected_all.size();
-      for (std::size_t q = 0; q < all.size() && !has_ties && same; ++q)
-        same = std::equal(all[q].begin(), all[q].end(), expected_all[q].begin(), expected_all[q].end());
-    }
-  }
-  for (const std::uint64_t key : source.keys) same = same && packed.contains(key);
-  for (const std::uint64_t key : {std::uint64_t{3}, std::uint64_t{100'003}, ~std::uint64_t{0}})
-    same = same && packed.contains(key) == index.contains(key);
-  const graph_stats stats = packed.stats(), expected = index.stats();
-  return same && stats.nodes_per_level == expected.nodes_per_level && stats.levels == expected.levels &&
-         stats.min_degree == expected.min_degree && stats.max_degree == expected.max_degree &&
-         stats.mean_degree == expected.mean_degree && stats.mean_kept_degree == expected.mean_kept_degree;
-}
-
-/// Packed, opened and mapped it is the same. Where distances are equal the order of the nodes decides; given that, all is the same.
-template <class T, class Metric, class Codec = codecs::none>
-void packed_check(std::size_t rows, std::size_t columns, bool has_ties = false) {
-  CAPTURE(rows);
-  const packed_source<T, Metric, Codec> source(rows, columns);
-  for (const node_order order : {node_order::as_given, node_order::windowed, node_order::breadth_first}) {
-    const bool differs = has_ties && order != node_order::as_given;
-    const auto packed = source.index.pack({.order = order});
-    CHECK(packed_same(source.index, packed, source, differs));
-    CHECK(packed.options().M == 6);
-    CHECK(packed.options().ef_construction == 30);
-    if (order == node_order::as_given) CHECK(packed.graph_checksum() == source.index.graph_checksum());
-    if (order == node_order::breadth_first) continue;
-
-    const auto bytes = packed_copy(packed);
-    using index_type = std::remove_cv_t<decltype(packed)>;
-    const auto opened = index_type::open(packed_span(bytes));
-    CHECK(packed_same(source.index, opened, source, differs));
-    CHECK(opened.image().data() == bytes.data());
-    CHECK(opened.graph_checksum() == packed.graph_checksum());
-    const auto trusted = index_type::open(packed_span(bytes), {.verify = false});
-    CHECK(packed_same(source.index, trusted, source, differs));
-
-    const test::temporary_path path;
-    opened.save(path.name());
-    const auto mapped = index_type::map(path.name());
-    CHECK(packed_same(source.index, mapped, source, differs));
-    CHECK(mapped.image().size() == packed.image().size());
-    CHECK(std::memcmp(mapped.image().data(), packed.image().data(), packed.image().size()) == 0);
-  }
-}
 
 /// Counts bytes, and at the n-th allocation from now is exhausted.
 class packed_resource final : public memory_resource {
@@ -162,24 +83,6 @@ TEST_CASE("a packed index answers as the index it was made from: floats") {
     packed_check<float, metrics::l2_squared>(rows, 20);
     packed_check<float, metrics::l2_squared, codecs::pca4>(rows, 20);
   }
-  packed_check<float, metrics::inner_product>(300, 17);
-  packed_check<float, metrics::inner_product, codecs::pca4>(600, 17);
-  packed_check<float, metrics::cosine>(300, 33);
-  packed_check<float, metrics::cosine, codecs::pca4>(600, 33);
-  packed_check<float, metrics::l1>(300, 5);
-  packed_check<float, metrics::reproducible<metrics::l2_squared>>(300, 20);
-}
-
-TEST_CASE("a packed index answers as the index it was made from: other elements") {
-  packed_check<double, metrics::l2_squared>(200, 12);
-  packed_check<double, metrics::cosine, codecs::pca4>(550, 12);
-  packed_check<f16, metrics::l2_squared>(200, 24, true);
-  packed_check<bf16, metrics::inner_product, codecs::pca4>(550, 24, true);
-  packed_check<std::uint8_t, metrics::l2_squared>(200, 24, true);
-  packed_check<std::uint8_t, metrics::l2_squared, codecs::pca4>(550, 24, true);
-  packed_check<std::int8_t, metrics::inner_product>(200, 24, true);
-  packed_check<std::int8_t, metrics::cosine>(200, 24, true);
-  packed_check<bits8, metrics::hamming>(200, 9, true);
 }
 
 TEST_CASE("codes of any width are packed") {

@@ -151,7 +151,7 @@ class code_search {
       auto& search = scratch_->search;
       graph_.start(prepared_, entry, std::max(width, most), search, observer);
       graph_.search_layer(prepared_, level, width, least, options.budget, search, observer);
-      const std::size_t ahead = options.prefetch == 0 ? default_ahead : options.prefetch;
+      const std::size_t ahead = options.prefetch == 0 ? default_ahead : std::min(options.prefetch, most);
       measure(rows_, query_, search.pool, most, ahead, exact, observer);
     }
 

@@ -96,7 +96,7 @@ class graph_index {
   }
 
   /// The same, but the width of the search is decided on the way: pacer.first_width() and pacer.next_width(progress) say it
-  /// (search_progress.hpp); options.ef, or k where that is more, is the most. The last width may be below k. Where it is at most
+  /// (search_progress.hpp); options.ef, or k where that is more, is the most. It is a search of vectors, and options.budget is the pacer's business. The last width may be below k. Where it is at most
   /// twice the first the answers are those of a search of that width, but for which of several at one distance; where it is more,
   /// by steps that at most double, they nearly always are.
   template <search_pacer<distance_type> Pacer, search_observer Observer = null_observer>
@@ -105,7 +105,9 @@ class graph_index {
                               Observer&& observer = {}) const {
     const auto run = [&](const graph_search& graph, scratch_type& scratch) {
       const std::size_t k = std::min(options.k, size());
-      const std::size_t most = std::min(std::max(resolved(options).ef, k), size());
+      // A default that was chosen for searches by codes may be narrower than any by vectors.
+      const std::size_t ef = options.ef != 0 ? options.ef : std::max(defaults_.ef, default_ef);
+      const std::size_t most = std::min(std::max(ef, k), size());
       const std::uint32_t entry = graph.descend(scratch.query(), 0, scratch, observer);
       graph.start(scratch.query(), entry, std::min(std::max<std::size_t>(k, 2), most), most, scratch,
                   observer);
