@@ -110,11 +110,13 @@ inline errc check_table(const file_header& header, std::span<const section> tabl
   if (header.checksum != checksum_of(header, table)) return errc::corrupted_data;
   if (header.version == 0 || header.version > kind.version) return errc::unsupported_version;
   if (header.element != kind.element) return errc::wrong_format;
-  // What the checksum has vouched for may still have been written with intent.
+  // What the checksum has vouched for may still have been written with intent. Up to here nothing overflows.
+  if (header.size > std::numeric_limits<std::uint64_t>::max() / 2) return errc::corrupted_data;
   std::uint64_t end = sizeof(file_header) + table.size_bytes();
   for (const section& s : table) {
     if (s.zero != 0 || s.offset != next_section(end)) return errc::corrupted_data;
-    if (s.size > std::numeric_limits<std::uint64_t>::max() / 2 - s.offset) return errc::corrupted_data;
+    // By subtraction: a sum could wrap, and lead back to the size that it is to have.
+    if (s.offset > header.size || s.size > header.size - s.offset) return errc::corrupted_data;
     end = s.offset + s.size;
   }
   return end == header.size ? errc{} : errc::corrupted_data;

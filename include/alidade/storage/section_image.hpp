@@ -41,8 +41,8 @@ class section_image_writer {
     std::uint64_t end = sizeof(file_header) + table().size_bytes();
     for (section& s : std::span(table_).first(count_)) {
       s.offset = next_section(end);
-      if (s.size > std::numeric_limits<std::size_t>::max() / 2 - s.offset)
-        checked_product(static_cast<std::size_t>(-1), 2);
+      constexpr std::uint64_t most = std::numeric_limits<std::size_t>::max() / 2;
+      if (s.offset > most || s.size > most - s.offset) checked_product(static_cast<std::size_t>(-1), 2);
       end = s.offset + s.size;
     }
     image_ = aligned_bytes(static_cast<std::size_t>(end), memory);

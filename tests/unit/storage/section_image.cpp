@@ -134,3 +134,34 @@ TEST_CASE("checksums of long sections are looked at when that is asked for") {
   CHECK(view.open(image_span(copy), image_kind, 24) == errc::corrupted_data);
   CHECK(view.open(image_span(copy), image_kind, 23) == errc{});
 }
+
+TEST_CASE("a table whose sizes add up to the image's only because they overflow is refused") {
+  constexpr std::size_t size = 256;
+  constexpr std::uint64_t half = std::uint64_t{1} << 63;
+  const auto refused = [&](std::span<const detail::section> table, std::uint64_t of) {
+    aligned_bytes image(size);
+    std::memset(image.data(), 0, size);
+    const detail::file_header header = detail::header_of(image_kind, table, of);
+    std::memcpy(image.data(), &header, sizeof(header));
+    std::memcpy(image.data() + sizeof(header), table.data(), table.size_bytes());
+    bool all = detail::check_table(header, table, image_kind) == errc::corrupted_data;
+    for (const std::size_t most : {image_all, std::size_t{0}}) {
+      section_view view;
+      all = all && view.open(image_span(image), image_kind, most) == errc::corrupted_data;
+    }
+    std::istringstream in(std::string(reinterpret_cast<const char*>(image.data()), size));
+    detail::section_reader reader;
+    std::error_code ec;
+    reader.read(in, image_kind, ec);
+    return all && ec == errc::corrupted_data;
+  };
+  // The first ends just below 2^63, where the second begins, which leads around to the end of the image.
+  const std::array<detail::section, 2> around{
+      {{name_of("AAAA"), 0, 128, half - 1 - 128, 0}, {name_of("BBBB"), 0, half, half + size, 0}}};
+  CHECK(refused(around, size));
+  // The second would begin where no number is left.
+  const std::array<detail::section, 2> wrapped{
+      {{name_of("AAAA"), 0, 128, ~std::uint64_t{0} - 128, 0}, {name_of("BBBB"), 0, 0, size, 0}}};
+  CHECK(refused(wrapped, size));
+  CHECK(refused(wrapped, ~std::uint64_t{0}));
+}
