@@ -497,6 +497,46 @@ TEST_CASE("numbers of any size are stored in signed bytes, and answers are sorte
   }
 }
 
+TEST_CASE("products of small numbers and large ones are right in signed bytes, and of zeros zero") {
+  // Vectors of one size and queries of another: the products are of the order of 1, or beyond what s^2 could be.
+  for (const auto& [size, query_size] :
+       {std::pair{1e22f, 1e-22f}, {1e28f, 1e-28f}, {1e-24f, 1e24f}, {1e-28f, 1e28f}, {1e22f, 1.0f}}) {
+    stored_data data(300, 10, 723);
+    stored_bytes<metrics::inner_product> index(10, stored_graph);
+    std::vector<float> query(data.row(290).begin(), data.row(290).end());
+    for (float& x : query) x *= query_size;
+    for (float& x : data.values) x *= size;
+    stored_add(index, data, 0, 200);
+    double length = 0, longest = 0;
+    for (const float x : query) length += static_cast<double>(x) * static_cast<double>(x);
+    const auto exact = stored_exact(index, query, 200);
+    CHECK(index.search(query, {.k = 1, .ef = 100})[0] == exact[0]);
+    std::vector<double> truth(200);
+    for (std::size_t i = 0; i < 200; ++i) {
+      double squares = 0;
+      for (std::size_t j = 0; j < 10; ++j) {
+        const auto x = static_cast<double>(data.row(i)[j]);
+        squares += x * x;
+        truth[i] -= x * static_cast<double>(query[j]);
+      }
+      longest = std::max(longest, squares);
+    }
+    const double most_off = 0.03 * std::sqrt(length) * std::sqrt(longest);
+    CAPTURE(size);
+    for (const auto& n : exact) {
+      const auto slot =
+          static_cast<std::size_t>(std::find(data.keys.begin(), data.keys.end(), n.key) - data.keys.begin());
+      CHECK(std::abs(static_cast<double>(n.distance) - truth[slot]) <= most_off);
+    }
+  }
+  stored_bytes<metrics::inner_product> zeros(4, stored_graph);
+  const std::vector<float> none(4 * 40), query{1e12f, -1e30f, 3, 4};
+  std::vector<std::uint64_t> keys(40);
+  for (std::size_t i = 0; i < 40; ++i) keys[i] = i;
+  zeros.add(keys, {none.data(), 40, 4});
+  for (const auto& n : zeros.search(query, {.k = 40})) CHECK(n.distance == 0.0f);
+}
+
 TEST_CASE("equal vectors, and zeros, are stored in signed bytes") {
   for (const float value : {0.0f, 3.1f, -1e20f, 1e-40f}) {
     for (const std::size_t count : {1u, 31u, 32u, 600u}) {

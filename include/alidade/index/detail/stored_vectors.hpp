@@ -169,10 +169,9 @@ class byte_vectors : public vector_set<std::int8_t, byte_metric<Metric>> {
     }
     components_ = std::move(next);
     step_ = std::max(static_cast<float>(range / 127), least_step);
-    const double square = static_cast<double>(step_) * static_cast<double>(step_);
-    this->own_metric().factor =
-        static_cast<float>(std::min(is_of_directions<Metric> ? square / 2 : square,
-                                    static_cast<double>(std::numeric_limits<float>::max())));
+    // Of products the query has all of the factor: s^2 may be no float where s times the query's own step is.
+    if constexpr (!is_product)
+      this->own_metric().factor = product_of_steps(step_, is_of_directions<Metric> ? 0.5 : 1.0);
     return rows.rows();
   }
   bool is_calibrated() const noexcept { return step_ > 0; }
@@ -209,7 +208,7 @@ class byte_vectors : public vector_set<std::int8_t, byte_metric<Metric>> {
       turn(in, x);
       const float step = to_signed_bytes_of(x, 127, out);
       this->pad(out);
-      return {errc{}, step / step_};
+      return {errc{}, product_of_steps(step, 1)};
     } else {
       store(in, x, out);
       return {errc{}, 1.0f};
@@ -253,6 +252,12 @@ class byte_vectors : public vector_set<std::int8_t, byte_metric<Metric>> {
       for (std::size_t i = 0; i < x.size(); ++i) x[i] = static_cast<float>(std::clamp(in[i], -most, most));
     }
     hadamard_rotate(x);
+  }
+
+  /// s times another step, and a factor: a number, so that times zero it is zero.
+  float product_of_steps(float other, double factor) const noexcept {
+    return static_cast<float>(std::min(factor * static_cast<double>(step_) * static_cast<double>(other),
+                                       static_cast<double>(std::numeric_limits<float>::max())));
   }
 
   /// Returns how many components are clamped. `x`: scratch.
