@@ -363,3 +363,14 @@ TEST_CASE("threads search a packed index side by side, while scratch is trimmed"
   CHECK(wrong == 0);
 #endif
 }
+
+TEST_CASE("doubles beyond any float are packed with their codes") {
+  packed_source<double, metrics::l2_squared, codecs::none> numbers(600, 8);
+  for (double& x : numbers.values) x *= 1e300;
+  hnsw_index<double, metrics::l2_squared, codecs::pca4> index(8, packed_graph_options);
+  index.add(numbers.keys, numbers.view());
+  const auto packed = index.pack();
+  CHECK_FALSE(packed.image().empty());
+  const auto bytes = packed_copy(packed);
+  CHECK(decltype(index.pack())::open(packed_span(bytes)).size() == 600);
+}

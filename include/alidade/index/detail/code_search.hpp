@@ -3,7 +3,9 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
+#include <limits>
 #include <span>
+#include <type_traits>
 
 #include <alidade/config/namespace.hpp>
 #include <alidade/core/half.hpp>
@@ -74,10 +76,18 @@ class code_view {
   Rows codes_;
 };
 
-/// A stored vector as floats, of length 1 where the metric looks at its direction only.
+/// A stored vector as floats, of length 1 where the metric looks at its direction only. Doubles beyond the largest float count as that: a mean
+/// of infinities could not be saved.
 template <class Metric, class T>
 void widen(const T* row, std::size_t dimension, float* out) noexcept {
-  for (std::size_t i = 0; i < dimension; ++i) out[i] = static_cast<float>(row[i]);
+  for (std::size_t i = 0; i < dimension; ++i) {
+    if constexpr (std::is_same_v<T, double>) {
+      constexpr double most = std::numeric_limits<float>::max();
+      out[i] = static_cast<float>(std::clamp(row[i], -most, most));
+    } else {
+      out[i] = static_cast<float>(row[i]);
+    }
+  }
   if constexpr (centred_form_of<Metric>::is_of_unit_vectors) {
     const std::span<float> x(out, dimension);
     normalise<float>(x, x);
