@@ -185,7 +185,11 @@ class projection {
     };
     for (std::size_t first = 0; first < count; first += block) {
       const std::size_t last = std::min(first + block, count);
-      for (std::size_t i = first; i < last; ++i) to_unit(row(i));
+      for (std::size_t i = first; i < last; ++i) {
+        to_unit(row(i));
+        // Of numbers whose sums have overflowed nothing is left, or what they are would never be orthogonal to anything.
+        if (!(length(row(i)) <= 2)) std::fill(row(i).begin(), row(i).end(), 0.0f);
+      }
       remove(first, last, 0, first);
       for (std::size_t i = first; i < last; ++i) {
         remove(i, i + 1, first, i);

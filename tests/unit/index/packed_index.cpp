@@ -374,3 +374,13 @@ TEST_CASE("doubles beyond any float are packed with their codes") {
   const auto bytes = packed_copy(packed);
   CHECK(decltype(index.pack())::open(packed_span(bytes)).size() == 600);
 }
+
+TEST_CASE("vectors of which sums overflow are given codes, and packed") {
+  for (const double size : {5e37, 3.4e38, 1e300}) {
+    packed_source<double, metrics::l2_squared, codecs::none> numbers(600, 200);
+    for (double& x : numbers.values) x = std::clamp(x, -1.0, 1.0) * size;
+    hnsw_index<double, metrics::l2_squared, codecs::pca4> index(200, packed_graph_options);
+    index.add(numbers.keys, numbers.view());
+    CHECK_FALSE(index.pack().image().empty());
+  }
+}
