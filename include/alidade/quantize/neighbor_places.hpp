@@ -29,8 +29,9 @@ class neighbor_places {
     resource_vector<std::uint32_t> order(exact.size(), 0, places_.get_allocator());
     std::iota(order.begin(), order.end(), 0u);
     const auto end = order.begin() + static_cast<std::ptrdiff_t>(nearest_);
-    std::nth_element(order.begin(), end, order.end(),
-                     [&](std::uint32_t a, std::uint32_t b) { return exact[a] < exact[b]; });
+    std::nth_element(order.begin(), end, order.end(), [&](std::uint32_t a, std::uint32_t b) {
+      return exact[a] < exact[b] || (exact[a] == exact[b] && a < b);  // the same of ties on every platform
+    });
     for (std::size_t i = 0; i < nearest_; ++i) {
       const float estimate = estimates[order[i]];
       places_[query * nearest_ + i] =
