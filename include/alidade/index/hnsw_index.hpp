@@ -171,9 +171,9 @@ class hnsw_index : public detail::graph_index_of<T, Metric, Codec, Storage> {
     return detail::unless_exhausted(ec, error::no_row, [&] { return add_rows(keys, rows, options, ec); });
   }
 
-  /// Links every vector on level 0 anew, to the best of what a search from it finds in the graph as it is now and of its present neighbours: what came early
-  /// then knows what came late. Takes about as long as an addition of all, and as much memory again as all links meanwhile. options.progress as of add. Must not overlap with
-  /// anything else. Strong guarantee.
+  /// Links every vector on level 0 anew, to the best of what a search from it finds in the graph as it is now and of its present
+  /// neighbours: what came early then knows what came late. Takes about as long as an addition of all, and as much memory again as all
+  /// links meanwhile. options.progress as of add. Must not overlap with anything else. Strong guarantee.
   void refine(const add_options& options = {}) {
     std::error_code ec;
     refine_all(options, ec);

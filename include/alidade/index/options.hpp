@@ -66,8 +66,8 @@ struct flat_options {
 struct add_options {
   std::size_t threads = 1;  ///< 0: all cores. The graph does not depend on it.
 
-  /// Hears from time to time how many of the rows of this call are linked, in the thread that called: rising numbers, the last of which is all. Where it returns false
-  /// the call ends soon, with errc::cancelled, and nothing is added. What it throws passes through, likewise.
+  /// Hears from time to time how many of the rows of this call are linked, in the thread that called: rising numbers, the last of which is
+  /// all. Where it returns false the call ends soon, with errc::cancelled, and nothing is added. What it throws passes through, likewise.
   std::function<bool(std::size_t done, std::size_t rows)> progress = {};
 };
 
@@ -80,14 +80,15 @@ struct search_options {
 
   std::size_t threads = 1;  ///< for a batch of queries; 0: all cores
 
-  /// Of a search by codes, how many of the nearest candidates are measured by their vectors; below k it counts as k. 0: k more than the larger of ef and k.
+  /// Of a search by codes, how many of the nearest candidates are measured by their vectors; below k it counts as k. 0: k more than the
+  /// larger of ef and k.
   std::size_t rerank = 0;
 
   /// Of a search by codes, how many candidates ahead their vectors are asked for; 0: 8.
   std::size_t prefetch = 0;
 
-  /// Level 0 is searched no further than the node that makes it so many distances, by codes or vectors; what it has found by then are the answers, which may be fewer
-  /// than k. The candidates that are measured by their vectors in the end do not count. 0: as many as it takes.
+  /// Level 0 is searched no further than the node that makes it so many distances, by codes or vectors; what it has found by then are the
+  /// answers, which may be fewer than k. The candidates that are measured by their vectors in the end do not count. 0: as many as it takes.
   std::size_t budget = 0;
 };
 

@@ -23,7 +23,8 @@ class neighbor_places {
   neighbor_places(std::size_t queries, std::size_t rows, memory_resource* memory)
       : nearest_(std::min(neighbors, rows - 1)), places_(queries * nearest_, 0, memory) {}
 
-  /// Of one query that is a row itself, which does not count. Several queries may be measured at once. `exact` and `estimates`, of all rows, are changed.
+  /// Of one query that is a row itself, which does not count. Several queries may be measured at once. `exact` and `estimates`, of all
+  /// rows, are changed.
   void measure(std::size_t query, std::size_t self, std::span<float> exact, std::span<float> estimates) {
     exact[self] = estimates[self] = std::numeric_limits<float>::infinity();
     resource_vector<std::uint32_t> order(exact.size(), 0, places_.get_allocator());

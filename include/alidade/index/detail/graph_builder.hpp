@@ -68,8 +68,8 @@ class graph_builder {
 
   using progress_function = std::function<bool(std::size_t done, std::size_t rows)>;
 
-  /// Links the nodes from `first` up to the graph's size, whose rows and levels are there already. False where progress(done, rows) was, if there is one;
-  /// then the graph is of no use until the journal has undone it.
+  /// Links the nodes from `first` up to the graph's size, whose rows and levels are there already. False where progress(done, rows) was, if
+  /// there is one; then the graph is of no use until the journal has undone it.
   bool link_from(std::size_t first, const progress_function& progress) {
     const std::size_t rows = graph_.size() - first;
     for (std::size_t linked = first; linked < graph_.size();) {

@@ -96,9 +96,9 @@ class graph_index {
   }
 
   /// The same, but the width of the search is decided on the way: pacer.first_width() and pacer.next_width(progress) say it
-  /// (search_progress.hpp); options.ef, or k where that is more, is the most. It is a search of vectors, and options.budget is the pacer's business. The last width may be below k. Where it is at most
-  /// twice the first the answers are those of a search of that width, but for which of several at one distance; where it is more,
-  /// by steps that at most double, they nearly always are.
+  /// (search_progress.hpp); options.ef, or k where that is more, is the most. It is a search of vectors, whatever the codec, and options.budget
+  /// is the pacer's business. The last width may be below k. Where it is at most twice the first the answers are those of a search of that width,
+  /// but for which of several at one distance; where it is more, by steps that at most double, they nearly always are.
   template <search_pacer<distance_type> Pacer, search_observer Observer = null_observer>
   std::size_t search_in_steps(std::span<const T> query, const search_options& options,
                               std::span<neighbor_type> out, Pacer&& pacer, std::error_code& ec,
