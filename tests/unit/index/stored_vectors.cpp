@@ -499,8 +499,9 @@ TEST_CASE("numbers of any size are stored in signed bytes, and answers are sorte
 
 TEST_CASE("products of small numbers and large ones are right in signed bytes, and of zeros zero") {
   // Vectors of one size and queries of another: the products are of the order of 1, or beyond what s^2 could be.
-  for (const auto& [size, query_size] :
+  for (const auto& sizes :
        {std::pair{1e22f, 1e-22f}, {1e28f, 1e-28f}, {1e-24f, 1e24f}, {1e-28f, 1e28f}, {1e22f, 1.0f}}) {
+    const float size = sizes.first, query_size = sizes.second;
     stored_data data(300, 10, 723);
     stored_bytes<metrics::inner_product> index(10, stored_graph);
     std::vector<float> query(data.row(290).begin(), data.row(290).end());
