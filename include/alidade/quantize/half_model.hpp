@@ -14,8 +14,8 @@
 #include <alidade/distance/metric.hpp>
 #include <alidade/memory/aligned.hpp>
 #include <alidade/memory/memory_resource.hpp>
+#include <alidade/quantize/centred_form.hpp>
 #include <alidade/quantize/codecs.hpp>
-#include <alidade/quantize/pca4_model.hpp>
 
 namespace alidade {
 inline namespace ALIDADE_ABI_NAMESPACE {

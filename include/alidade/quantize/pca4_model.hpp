@@ -18,12 +18,12 @@
 #include <alidade/memory/aligned.hpp>
 #include <alidade/memory/buffer.hpp>
 #include <alidade/memory/memory_resource.hpp>
-#include <alidade/ops/detail/aggregation.hpp>
-#include <alidade/ops/detail/int8_kernels.hpp>
 #include <alidade/ops/elementwise.hpp>
+#include <alidade/quantize/centred_form.hpp>
 #include <alidade/quantize/codecs.hpp>
 #include <alidade/quantize/neighbor_places.hpp>
 #include <alidade/quantize/projection.hpp>
+#include <alidade/quantize/signed_bytes.hpp>
 #include <alidade/simd/ops/float_bytes.hpp>
 #include <alidade/simd/ops/nibble_products.hpp>
 #include <alidade/simd/vec.hpp>
@@ -31,12 +31,6 @@
 namespace alidade {
 inline namespace ALIDADE_ABI_NAMESPACE {
 namespace detail {
-
-/// What a distance is in terms of centred vectors, x = mean + x', and a query q = mean + q', less what is the same for all x.
-enum class centred_form {
-  distance,  ///< |q - x|^2:  |x'|^2 - 2 <q', x'>
-  product    ///< -<q, x>:  -<mean, x'> - <q', x'>
-};
 
 /// A query as codes are measured by it.
 struct pca4_query {
@@ -68,7 +62,6 @@ class pca4_model {
 
   /// 0 until it is chosen.
   std::size_t code_bytes() const noexcept { return code_bytes_; }
-  bool is_trained() const noexcept { return projection_.dimension() != 0; }
   std::size_t dimension() const noexcept { return projection_.dimension(); }
   std::size_t components() const noexcept { return projection_.components(); }
   const codecs::pca4& options() const noexcept { return options_; }
@@ -174,9 +167,7 @@ class pca4_model {
     auto* const products = reinterpret_cast<std::int32_t*>(centred + byte_stride());
     const std::span<float> y(reinterpret_cast<float*>(products + components()), components());
     projection_.centre(query);
-    // No sum of products of 127 and the most exceeds 31 bits; up to 133,143 dimensions the most is 127, at 1,048,576 it is 16.
-    const std::size_t most = std::min<std::size_t>(127, ((std::size_t{1} << 31) - 1) / (127 * dimension()));
-    const float step = to_bytes(query, static_cast<float>(most), centred);
+    const float step = to_signed_bytes_of(query, most_query_byte(dimension()), centred);
     const matrix_view<std::int8_t> rows(bytes_.data(), components(), dimension(), byte_stride());
     one_to_many(alidade::inner_product, std::span<const std::int8_t>(centred, dimension()), rows,
                 std::span(products, components()));
@@ -188,7 +179,9 @@ class pca4_model {
     if (!(rounding < 0.01 * mean_square(y))) projection_.apply(query, y);
     std::memset(scratch, 0, 2 * code_bytes());
     const std::size_t first = std::min(half(), y.size());
-    const float scale = to_bytes(y, 127, low, first, high);
+    const float scale = step_of(y, 127);
+    to_signed_bytes(y.first(first), scale, low);
+    to_signed_bytes(y.subspan(first), scale, high);
     std::int32_t sum = 0;
     for (std::size_t i = 0; i < half(); ++i) sum += low[i] + high[i];
     return {low, high, scale, -7.5f * scale * static_cast<float>(sum)};
@@ -213,11 +206,6 @@ class pca4_model {
   }
 
  private:
-  struct tail {
-    float offset, factor;
-  };
-  static_assert(sizeof(tail) == 8);
-
   static constexpr std::size_t group = simd::nibble_group;
 
   void estimate_group(const pca4_query& query, const std::uint8_t* const* codes, float* out) const noexcept {
@@ -309,8 +297,8 @@ class pca4_model {
     bytes_.grow(components() * stride);
     scales_.assign(components(), 0);
     for (std::size_t i = 0; i < components(); ++i)
-      scales_[i] = to_bytes(projection_.matrix().subspan(i * dimension(), dimension()), 127,
-                            bytes_.data() + i * stride);
+      scales_[i] = to_signed_bytes_of(projection_.matrix().subspan(i * dimension(), dimension()), 127,
+                                      bytes_.data() + i * stride);
     mean_square_of_scales_ = mean_square(scales_);
   }
 
@@ -320,25 +308,11 @@ class pca4_model {
     return static_cast<double>(alidade::inner_product(x, x)) / static_cast<double>(x.size());
   }
 
-  /// Rounds x to `most` steps on either side of zero, and returns the step.
-  static float to_bytes(std::span<const float> x, float most, std::int8_t* out) noexcept {
-    return to_bytes(x, most, out, x.size(), out);
-  }
-  /// The first ones to `out`, the others to `rest`.
-  static float to_bytes(std::span<const float> x, float most, std::int8_t* out, std::size_t first,
-                        std::int8_t* rest) noexcept {
-    const auto extremes = ops::detail::extremes_of(x.data(), x.size());
-    const float largest = std::max(std::abs(extremes.low), std::abs(extremes.high));
-    const float step = std::max(largest / most, 1e-30f);
-    const ops::detail::to_int8<simd::f32> convert(1 / step, 0, -127);
-    ops::detail::quantize(convert, x.data(), first, out);
-    ops::detail::quantize(convert, x.data() + first, x.size() - first, rest);
-    return step;
-  }
-
   /// How many components are in the lower halves of a code's bytes, and in the upper ones.
   std::size_t half() const noexcept { return half_of(code_bytes_); }
-  static constexpr std::size_t half_of(std::size_t code_bytes) noexcept { return code_bytes - sizeof(tail); }
+  static constexpr std::size_t half_of(std::size_t code_bytes) noexcept {
+    return code_bytes - sizeof(code_tail);
+  }
 
   template <class Out>
   void encode_centred(std::span<const float> rows, std::span<float> projected, const Out& out) const {
@@ -378,10 +352,7 @@ class pca4_model {
       norm += v * v;
       with_mean += v * static_cast<double>(mean[i]);
     }
-    const double factor = best_product > 0 ? -squares / best_product : 0;
-    const tail t = form_ == centred_form::distance
-                       ? tail{static_cast<float>(norm), static_cast<float>(2 * factor)}
-                       : tail{static_cast<float>(-with_mean), static_cast<float>(factor)};
+    const code_tail t = tail_of(form_, norm, with_mean, best_product > 0 ? squares / best_product : 0);
     std::memcpy(code + half(), &t, sizeof(t));
   }
 
@@ -420,7 +391,7 @@ class pca4_model {
   }
 
   static constexpr std::size_t widths[] = {64, 128, 192};
-  static constexpr std::size_t max_components = 2 * (192 - sizeof(tail));
+  static constexpr std::size_t max_components = 2 * (192 - sizeof(code_tail));
   static constexpr int scales = 16;
 
   codecs::pca4 options_;

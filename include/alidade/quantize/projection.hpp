@@ -38,14 +38,7 @@ class projection {
   /// P, row-major.
   std::span<const float> matrix() const noexcept { return matrix_; }
 
-  /// Learns from rows, at least one, as the two below do one after the other.
-  void train(std::span<float> rows, std::size_t dimension, std::size_t most_components, std::uint64_t seed,
-             std::size_t threads) {
-    const std::size_t count = learn_mean(rows, dimension);
-    learn_subspace(rows.first(count * dimension), most_components, seed, threads);
-  }
-
-  /// Learns the mean, and takes it from the rows. Those that count are moved to the front; returns how many.
+  /// Learns the mean of rows, at least one, and takes it from them. Those that count are moved to the front; returns how many.
   std::size_t learn_mean(std::span<float> rows, std::size_t dimension) {
     const std::size_t count = without_outliers(rows, rows.size() / dimension, dimension);
     matrix_.clear();

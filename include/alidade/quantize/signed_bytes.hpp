@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstddef>
 #include <cstdint>
 #include <span>
 
@@ -28,11 +29,22 @@ inline void to_signed_bytes(std::span<const float> x, float step, std::int8_t* o
   ops::detail::quantize(convert, x.data(), x.size(), out);
 }
 
-/// The same by the step of which the largest is `most`, which is returned.
+/// Of which the largest number is `most`.
+inline float step_of(std::span<const float> x, float most) noexcept {
+  return std::max(largest_magnitude(x) / most, least_step);
+}
+
+/// The same by that step, which is returned.
 inline float to_signed_bytes_of(std::span<const float> x, float most, std::int8_t* out) noexcept {
-  const float step = std::max(largest_magnitude(x) / most, least_step);
+  const float step = step_of(x, most);
   to_signed_bytes(x, step, out);
   return step;
+}
+
+/// The largest byte of a query such that no sum of its products with bytes of 127 exceeds 31 bits: up to 133,143 dimensions 127, at
+/// 1,048,576 it is 16.
+inline float most_query_byte(std::size_t dimension) noexcept {
+  return static_cast<float>(std::min<std::size_t>(127, ((std::size_t{1} << 31) - 1) / (127 * dimension)));
 }
 
 }  // namespace detail

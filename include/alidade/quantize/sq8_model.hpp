@@ -16,9 +16,9 @@
 #include <alidade/memory/aligned.hpp>
 #include <alidade/memory/memory_resource.hpp>
 #include <alidade/ops/elementwise.hpp>
+#include <alidade/quantize/centred_form.hpp>
 #include <alidade/quantize/codecs.hpp>
 #include <alidade/quantize/component_range.hpp>
-#include <alidade/quantize/pca4_model.hpp>
 #include <alidade/quantize/signed_bytes.hpp>
 
 namespace alidade {
@@ -45,7 +45,7 @@ class sq8_model {
   explicit sq8_model(const codecs::sq8& options, memory_resource* memory = nullptr) noexcept
       : options_(options), components_(memory) {}
 
-  std::size_t code_bytes() const noexcept { return padded_row_bytes(dimension() + sizeof(tail)); }
+  std::size_t code_bytes() const noexcept { return padded_row_bytes(dimension() + sizeof(code_tail)); }
   std::size_t dimension() const noexcept { return components_.centre().size(); }
   std::span<const float> centre() const noexcept { return components_.centre(); }
   float range() const noexcept { return components_.range(); }
@@ -109,9 +109,7 @@ class sq8_model {
   sq8_query prepare(std::span<float> query, std::byte* scratch) const noexcept {
     auto* const bytes = reinterpret_cast<std::int8_t*>(scratch);
     ops::multiply_add(-1.0f, centre(), query, query);
-    // No sum of products of 127 and the most exceeds 31 bits; up to 133,143 dimensions the most is 127, at 1,048,576 it is 16.
-    const std::size_t most = std::min<std::size_t>(127, ((std::size_t{1} << 31) - 1) / (127 * dimension()));
-    const float step = to_signed_bytes_of(query, static_cast<float>(most), bytes);
+    const float step = to_signed_bytes_of(query, most_query_byte(dimension()), bytes);
     std::memset(bytes + dimension(), 0, bytes_multiplied() - dimension());
     return {bytes, step};
   }
@@ -121,14 +119,14 @@ class sq8_model {
                 float* out) const noexcept {
     const std::int8_t* rows[group];
     std::int32_t products[group];
-    const std::size_t tail_at = code_bytes() - sizeof(tail);
+    const std::size_t tail_at = code_bytes() - sizeof(code_tail);
     for (std::size_t first = 0; first < count; first += group) {
       const std::size_t here = std::min(group, count - first);
       for (std::size_t j = 0; j < here; ++j) rows[j] = reinterpret_cast<const std::int8_t*>(codes[first + j]);
       reduce_many<byte_product<std::int8_t, simd::byte_sums>>(query.bytes, rows, here, bytes_multiplied(),
                                                               products);
       for (std::size_t j = 0; j < here; ++j) {
-        tail t;
+        code_tail t;
         std::memcpy(&t, codes[first + j] + tail_at, sizeof(t));
         const float product = unfused(query.scale * static_cast<float>(products[j]));
         out[first + j] = nan_to_infinity(unfused(t.factor * product) + t.offset);
@@ -140,11 +138,6 @@ class sq8_model {
   std::size_t memory_bytes() const noexcept { return components_.memory_bytes(); }
 
  private:
-  struct tail {
-    float offset, factor;
-  };
-  static_assert(sizeof(tail) == 8);
-
   struct saved {
     std::uint64_t train_rows;
     double quantile;
@@ -175,10 +168,7 @@ class sq8_model {
       if (!(clamped / length_of(u) > cosine)) product = round_to(x, own, u);
     }
     std::memset(code + x.size(), 0, code_bytes() - x.size());
-    const double factor = product > 0 ? -squares / product : 0;
-    const tail t = form_ == centred_form::distance
-                       ? tail{static_cast<float>(squares), static_cast<float>(2 * factor)}
-                       : tail{static_cast<float>(-with_centre), static_cast<float>(factor)};
+    const code_tail t = tail_of(form_, squares, with_centre, product > 0 ? squares / product : 0);
     std::memcpy(code + code_bytes() - sizeof(t), &t, sizeof(t));
   }
 

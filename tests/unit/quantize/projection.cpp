@@ -60,10 +60,17 @@ struct projection_planted {
   }
 };
 
+/// The rows are left centred.
+void projection_learn(alidade::detail::projection& p, std::span<float> rows, std::size_t dimension,
+                      std::size_t components, std::uint64_t seed = 42, std::size_t threads = 1) {
+  const std::size_t count = p.learn_mean(rows, dimension);
+  p.learn_subspace(rows.first(count * dimension), components, seed, threads);
+}
+
 alidade::detail::projection projection_of(projection_rows rows, std::size_t dimension, std::size_t components,
                                           std::uint64_t seed = 42, std::size_t threads = 1) {
   alidade::detail::projection p;
-  p.train(rows, dimension, components, seed, threads);
+  projection_learn(p, rows, dimension, components, seed, threads);
   return p;
 }
 
@@ -339,7 +346,7 @@ TEST_CASE("a projection that learns anew has forgotten what it knew") {
   for (const std::size_t before : {10u, 50u, 90u}) {
     alidade::detail::projection p = projection_of(projection_gaussian(30, before, 21, 5.0f), before, 40, 3);
     projection_rows copy = rows;
-    p.train(copy, 50, 12, 42, 1);
+    projection_learn(p, copy, 50, 12);
     CHECK(p.dimension() == 50);
     CHECK(p.components() == 12);
     for (std::size_t r = 0; r < 80; ++r) {
@@ -359,7 +366,7 @@ TEST_CASE("a projection subtracts the mean, and leaves the rows it learnt from c
       alidade::detail::projection p;
       CHECK(p.dimension() == 0);
       CHECK(p.components() == 0);
-      p.train(centred, d, components, 42, 1);
+      projection_learn(p, centred, d, components);
       for (std::size_t i = 0; i < d; ++i) {
         double sum = 0;
         for (std::size_t r = 0; r < count; ++r) {

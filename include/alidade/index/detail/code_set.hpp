@@ -113,8 +113,6 @@ class code_set {
 
   static bool valid(const codec& options) noexcept { return Model::valid(options); }
 
-  const codec& options() const noexcept { return now_.model.options(); }
-
   /// Whether the vectors have codes: there are enough of them to learn from.
   bool are_in_use() const noexcept { return now_.size != 0; }
 

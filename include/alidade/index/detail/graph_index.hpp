@@ -267,10 +267,8 @@ class graph_index {
       if (!errors[i]) farthest[i] = exact.back().distance;
     });
     if (!first_error(errors, ec, bad_row)) return {};
-    bool by_codes = false;
-    if constexpr (!std::is_base_of_v<no_codes, Codes>) by_codes = codes_.are_in_use();
     calibrator<graph_index> run(*this, queries, farthest, options);
-    calibration result = run.run(by_codes);
+    calibration result = run.run(codes_.are_in_use());
     set_search_defaults(result.options);
     return result;
   }
