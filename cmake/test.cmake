@@ -130,8 +130,10 @@ endmacro()
 set(no_programs -DALIDADE_BUILD_TESTS=OFF -DALIDADE_BUILD_EXAMPLES=OFF)
 set(only_tests -DALIDADE_BUILD_EXAMPLES=OFF)
 set(unit_tests ${only_tests} -DALIDADE_TEST_UNITY=ON)  # a third less to compile
-# What is not a matter of the architecture is run on the best one, with sanitizers, in wasm and with 64-bit NEON.
-set(fewer_types -DALIDADE_TEST_EVERY_TYPE=OFF)
+# Everything is run with sanitizers; on this machine's best architecture, in wasm and with 64-bit NEON all but the rarer types,
+# with other architectures what depends on them.
+set(common_scope -DALIDADE_TEST_SCOPE=common)
+set(architecture_scope -DALIDADE_TEST_SCOPE=architecture)
 
 # The compiler of ONLY=native: the one that CXX names, else the first that is there.
 set(host_compiler gcc)
@@ -142,7 +144,7 @@ if("$ENV{CXX}" MATCHES "clang" OR (have_clang AND NOT have_gcc))
 endif()
 
 # Native. With g++ the macro ALIDADE_ARCH says the architecture, with clang it must be detected from the flags. The best
-# one is built as a release; the others with assertions on and quicker to compile. Each of the two kinds of SSE is run with
+# one is built as a release by this machine's compiler; the others with assertions on and quicker to compile. Each of the two kinds of SSE is run with
 # one compiler where there are two, the other architectures with both.
 set(again_native "")
 if(in_ci OR (have_gcc AND have_clang))
@@ -166,20 +168,16 @@ foreach(arch IN LISTS host_archs lacking_archs)
       endif()
     endif()
     set(optimise -DCMAKE_CXX_FLAGS_RELEASE=-Og)  # g++ compiles so for two thirds of the time of -O1; clang has no other
-    # That each file of the tests compiles alone too is seen once, where it costs least.
-    set(tests ${unit_tests})
-    if(compiler STREQUAL "clang" AND arch STREQUAL "scalar")
-      set(tests ${only_tests})
-    endif()
-    list(APPEND tests ${fewer_types})
+    set(tests ${unit_tests} ${architecture_scope})
     set(how_often "")
     if(native-${compiler}-${arch} IN_LIST again_native)
       set(how_often AGAIN)
+      set(tests ${only_tests} ${architecture_scope})  # and that each file of the tests compiles alone too
     endif()
     if(arch STREQUAL best_arch)
-      set(optimise "")
+      set(tests ${unit_tests} ${common_scope})
       if(compiler STREQUAL host_compiler)
-        list(REMOVE_ITEM tests ${fewer_types})
+        set(optimise "")
         set(how_often QUICK)
       endif()
     endif()
@@ -196,17 +194,17 @@ endforeach()
 platform(asan NEEDS g++ ninja xsimd doctest
   CONFIGURE --preset asan -DCMAKE_CXX_COMPILER=g++ ${unit_tests} TARGETS alidade_tests LABEL unit)
 platform(tsan NEEDS g++ ninja xsimd doctest
-  CONFIGURE --preset tsan -DCMAKE_CXX_COMPILER=g++ ${unit_tests} ${fewer_types} TARGETS alidade_tests LABEL unit)
+  CONFIGURE --preset tsan -DCMAKE_CXX_COMPILER=g++ ${unit_tests} ${common_scope} TARGETS alidade_tests LABEL unit)
 
-set(cross ${unit_tests} -DALIDADE_WERROR=ON -DCMAKE_CXX_FLAGS_RELEASE=-O2)
+set(cross ${unit_tests} -DALIDADE_WERROR=ON -DCMAKE_CXX_FLAGS_RELEASE=-O1)
 platform(wasm-simd128 NEEDS em++ node ninja doctest
-  CONFIGURE --preset wasm-simd128 ${cross} TARGETS alidade_tests LABEL unit)
+  CONFIGURE --preset wasm-simd128 ${cross} ${common_scope} TARGETS alidade_tests LABEL unit)
 platform(wasm-scalar NEEDS em++ node ninja doctest
-  CONFIGURE --preset wasm-scalar ${cross} ${fewer_types} TARGETS alidade_tests LABEL unit)
+  CONFIGURE --preset wasm-scalar ${cross} ${architecture_scope} TARGETS alidade_tests LABEL unit)
 platform(neon64 NEEDS aarch64-linux-gnu-g++ qemu-aarch64 ninja xsimd doctest
-  CONFIGURE --preset neon64 ${cross} TARGETS alidade_tests LABEL unit)
+  CONFIGURE --preset neon64 ${cross} ${common_scope} TARGETS alidade_tests LABEL unit)
 platform(neon NEEDS arm-linux-gnueabihf-g++ qemu-arm ninja xsimd doctest
-  CONFIGURE --preset neon ${cross} ${fewer_types} TARGETS alidade_tests LABEL unit)
+  CONFIGURE --preset neon ${cross} ${architecture_scope} TARGETS alidade_tests LABEL unit)
 
 platform(noexcept NEEDS g++ ninja xsimd doctest
   CONFIGURE -DCMAKE_CXX_COMPILER=g++ ${only_tests} -DALIDADE_WERROR=ON TARGETS alidade_noexcept LABEL noexcept)

@@ -104,8 +104,13 @@ class mapped_file {
       return fail(EFBIG, ec);  // a folder may say so too
     detail::aligned_bytes copy(static_cast<std::size_t>(size), memory);
     in.seekg(0);
-    if (size != 0) in.read(reinterpret_cast<char*>(copy.data()), static_cast<std::streamsize>(size));
-    if (!in) return fail(EIO, ec);
+    if (size != 0) {
+      in.read(reinterpret_cast<char*>(copy.data()), static_cast<std::streamsize>(size));
+      if (!in) return fail(errno != 0 ? errno : EIO, ec);
+    } else {
+      in.peek();
+      if (errno != 0) return fail(errno, ec);  // a folder, which may look like an empty file
+    }
     copy_ = std::move(copy);
     bytes_ = {copy_.data(), copy_.size()};
   }
