@@ -26,6 +26,7 @@
 #include <alidade/quantize/signed_bytes.hpp>
 #include <alidade/simd/ops/float_bytes.hpp>
 #include <alidade/simd/ops/nibble_products.hpp>
+#include <alidade/simd/ops/tile_products.hpp>
 #include <alidade/simd/vec.hpp>
 
 namespace alidade {
@@ -57,7 +58,7 @@ class pca4_model {
       : options_(options),
         code_bytes_(options.code_bytes),
         projection_(memory),
-        bytes_(memory),
+        tiles_(memory),
         scales_(memory) {}
 
   /// 0 until it is chosen.
@@ -156,27 +157,19 @@ class pca4_model {
 
   /// Bytes of scratch that a query needs, from a multiple of 64 on.
   std::size_t query_bytes() const noexcept {
-    return 2 * code_bytes() + byte_stride() + components() * (sizeof(float) + sizeof(std::int32_t));
+    return 2 * code_bytes() + round_up(dimension(), cache_line) +
+           panels() * simd::tile_rows * (sizeof(float) + sizeof(std::int32_t));
   }
 
-  /// Projects the query, which is left centred, in bytes where what is lost is less than what codes lose.
+  /// Projects the query, which is left centred.
   pca4_query prepare(std::span<float> query, std::byte* scratch) const noexcept {
     auto* const low = reinterpret_cast<std::int8_t*>(scratch);
     auto* const high = low + code_bytes();
-    auto* const centred = high + code_bytes();
-    auto* const products = reinterpret_cast<std::int32_t*>(centred + byte_stride());
-    const std::span<float> y(reinterpret_cast<float*>(products + components()), components());
+    const std::span<float> y(reinterpret_cast<float*>(high + code_bytes()), components());
     projection_.centre(query);
-    const float step = to_signed_bytes_of(query, most_query_byte(dimension()), centred);
-    const matrix_view<std::int8_t> rows(bytes_.data(), components(), dimension(), byte_stride());
-    one_to_many(alidade::inner_product, std::span<const std::int8_t>(centred, dimension()), rows,
-                std::span(products, components()));
-    for (std::size_t i = 0; i < y.size(); ++i) y[i] = step * scales_[i] * static_cast<float>(products[i]);
-    // Where it is, as of a query that is far off in a direction in which no vector differs, the same in floats.
-    const double rounding =
-        static_cast<double>(step) * static_cast<double>(step) +
-        mean_square_of_scales_ * static_cast<double>(alidade::inner_product(query, query));
-    if (!(rounding < 0.01 * mean_square(y))) projection_.apply(query, y);
+    if (!is_projected_by_bytes() ||
+        !project_by_bytes(query, y, scratch + 2 * code_bytes() + panels() * simd::tile_rows * sizeof(float)))
+      projection_.apply(query, y);
     std::memset(scratch, 0, 2 * code_bytes());
     const std::size_t first = std::min(half(), y.size());
     const float scale = step_of(y, 127);
@@ -202,7 +195,7 @@ class pca4_model {
 
   memory_resource* resource() const noexcept { return projection_.resource(); }
   std::size_t memory_bytes() const noexcept {
-    return projection_.memory_bytes() + bytes_.memory_bytes() + scales_.capacity() * sizeof(float);
+    return projection_.memory_bytes() + tiles_.memory_bytes() + scales_.capacity() * sizeof(float);
   }
 
  private:
@@ -291,18 +284,61 @@ class pca4_model {
   };
   static_assert(sizeof(saved) == 32);
 
+  /// A small matrix takes as long in floats, and is exact.
+  bool is_projected_by_bytes() const noexcept { return components() * dimension() > 4096; }
+
+  /// y = P x in bytes, where what is lost is less than what codes lose; false where it is not, as of a query that is far off in a
+  /// direction in which no vector differs.
+  bool project_by_bytes(std::span<const float> x, std::span<float> y, std::byte* scratch) const noexcept {
+    auto* const products = reinterpret_cast<std::int32_t*>(scratch);
+    auto* const bytes = reinterpret_cast<std::int8_t*>(products + panels() * simd::tile_rows);
+    const std::size_t padded = round_up(dimension(), cache_line);
+    const float step = to_signed_bytes_of(x, most_query_byte(dimension()), bytes);
+    std::memset(bytes + dimension(), 0, padded - dimension());
+    simd::tile_products(tiles_.data(), panels(), tiles(), bytes, products);
+    const std::int32_t offset = middle_of_matrix * sum_of(bytes, padded);
+    for (std::size_t i = 0; i < y.size(); ++i)
+      y[i] = step * scales_[i] * static_cast<float>(products[i] - offset);
+    const double rounding = static_cast<double>(step) * static_cast<double>(step) +
+                            mean_square_of_scales_ * static_cast<double>(alidade::inner_product(x, x));
+    return rounding < 0.01 * mean_square(y);
+  }
+
   /// What a query is projected by, from the projection.
   void derive() {
-    const std::size_t stride = byte_stride();
-    bytes_.grow(components() * stride);
+    if (!is_projected_by_bytes()) return;
+    const std::size_t bytes = panels() * tiles() * simd::tile_bytes;
+    tiles_.grow(bytes);
+    std::memset(tiles_.data(), 0, bytes);
+    resource_vector<std::int8_t> row(dimension(), 0, resource());
     scales_.assign(components(), 0);
-    for (std::size_t i = 0; i < components(); ++i)
-      scales_[i] = to_signed_bytes_of(projection_.matrix().subspan(i * dimension(), dimension()), 127,
-                                      bytes_.data() + i * stride);
+    for (std::size_t i = 0; i < components(); ++i) {
+      scales_[i] = to_signed_bytes_of(projection_.matrix().subspan(i * dimension(), dimension()),
+                                      middle_of_matrix - 1, row.data());
+      for (std::size_t j = 0; j < dimension(); ++j)
+        tiles_.data()[simd::tile_offset(tiles(), i, j)] =
+            static_cast<std::uint8_t>(middle_of_matrix + row[j]);
+    }
     mean_square_of_scales_ = mean_square(scales_);
   }
 
-  std::size_t byte_stride() const noexcept { return round_up(dimension(), cache_line); }
+  /// In the tiles zero is this.
+  static constexpr std::int32_t middle_of_matrix = 64;
+
+  /// Of so many bytes, a multiple of 64.
+  static std::int32_t sum_of(const std::int8_t* bytes, std::size_t count) noexcept {
+    std::int32_t sum = 0;
+    for (std::size_t i = 0; i < count; i += 64) {
+      for (std::size_t j = 0; j < 64; ++j) sum += bytes[i + j];
+    }
+    return sum;
+  }
+
+  /// Of the projection's matrix, one below the other and side by side.
+  std::size_t panels() const noexcept { return round_up(components(), simd::tile_rows) / simd::tile_rows; }
+  std::size_t tiles() const noexcept {
+    return round_up(dimension(), simd::tile_columns) / simd::tile_columns;
+  }
 
   static double mean_square(std::span<const float> x) noexcept {
     return static_cast<double>(alidade::inner_product(x, x)) / static_cast<double>(x.size());
@@ -398,7 +434,7 @@ class pca4_model {
   std::size_t code_bytes_;
   centred_form form_ = centred_form::distance;
   projection projection_;
-  buffer<std::int8_t> bytes_;  ///< rows of the projection's matrix, byte_stride() apart
+  buffer<std::uint8_t> tiles_;  ///< of the projection's matrix, simd/ops/tile_products.hpp
   double mean_square_of_scales_ = 0;
   resource_vector<float> scales_;  ///< what these are to be multiplied with
 };
