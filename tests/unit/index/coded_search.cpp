@@ -1,17 +1,12 @@
 #include <doctest/doctest.h>
 
 #include <algorithm>
-#include <array>
-#include <atomic>
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
-#include <cstdlib>
-#include <cstring>
 #include <limits>
 #include <span>
 #include <system_error>
-#include <thread>
 #include <type_traits>
 #include <utility>
 #include <vector>
@@ -22,9 +17,19 @@
 #include <alidade/memory/memory_pool.hpp>
 
 #include "../../counting_new.hpp"
+#include "../../failing_resource.hpp"
+#include "../../index_support.hpp"
 #include "../../support.hpp"
 
 using namespace alidade;
+using test::add_rows;
+using test::answers_are_true;
+using test::answers_of;
+using test::count_lost;
+using test::failing_resource;
+using test::in_memory;
+using test::index_image;
+using test::keyed_rows;
 
 namespace {
 
@@ -37,86 +42,6 @@ constexpr hnsw_options coded_thin{.M = 2, .ef_construction = 3};
 constexpr hnsw_options coded_sparse{.M = 4, .ef_construction = 10};
 constexpr std::size_t coded_least = 512;  // vectors from which on there are codes
 
-template <class T>
-T coded_element(float x) {
-  if constexpr (std::is_same_v<T, std::int8_t>) {
-    return static_cast<std::int8_t>(std::clamp(50.0f * x, -128.0f, 127.0f));
-  } else if constexpr (std::is_same_v<T, std::uint8_t>) {
-    return static_cast<std::uint8_t>(std::clamp(128.0f + 50.0f * x, 0.0f, 255.0f));
-  } else {
-    return T(x);
-  }
-}
-
-/// Clustered rows of any element type, with keys that are in no order.
-template <class T>
-struct coded_data {
-  std::size_t rows, columns;
-  std::vector<T> values;
-  std::vector<std::uint64_t> keys;
-
-  coded_data(std::size_t rows_, std::size_t columns_, std::uint32_t seed, float mean = 0)
-      : rows(rows_), columns(columns_), keys(rows_) {
-    const test::dataset<float> numbers(rows, columns, seed);
-    for (const float x : numbers.values) values.push_back(coded_element<T>(x + mean));
-    for (std::size_t i = 0; i < rows; ++i) keys[i] = (i * 7919 + 5) % 100'003;
-  }
-
-  matrix_view<T> view() const { return {values.data(), rows, columns}; }
-  matrix_view<T> view(std::size_t first, std::size_t count) const {
-    return {values.data() + first * columns, count, columns};
-  }
-  std::span<const std::uint64_t> some_keys(std::size_t first, std::size_t count) const {
-    return std::span(keys).subspan(first, count);
-  }
-  std::span<T> row(std::size_t i) { return std::span(values).subspan(i * columns, columns); }
-};
-
-template <class Index, class T>
-void coded_add(Index& index, const coded_data<T>& data, std::size_t first, std::size_t count,
-               std::size_t threads = 1) {
-  index.add(data.some_keys(first, count), data.view(first, count), {.threads = threads});
-}
-
-/// The answers to every eighth row, one behind the other.
-template <class Index, class T>
-auto coded_answers(const Index& index, const coded_data<T>& data, const search_options& options) {
-  std::vector<typename Index::neighbor_type> all;
-  for (std::size_t i = 0; i < data.rows; i += 8) {
-    const auto found = index.search(data.view()[i], options);
-    all.insert(all.end(), found.begin(), found.end());
-  }
-  return all;
-}
-
-/// How many of these rows are not their own nearest; one at the same distance will do.
-template <class Index, class T>
-std::size_t coded_lost(const Index& index, const coded_data<T>& data, std::size_t first, std::size_t count,
-                       const search_options& options = {.k = 1, .ef = 50}, std::size_t step = 1) {
-  std::size_t lost = 0;
-  for (std::size_t i = first; i < first + count; i += step) {
-    const auto found = index.search(data.view()[i], options);
-    lost +=
-        static_cast<std::size_t>(found.empty() || (found[0].key != data.keys[i] && found[0].distance > 0));
-  }
-  return lost;
-}
-
-/// Whether all answers have the distances that exact search has for their keys, to the bit, in order, and no key comes twice.
-template <class Answers, class Flat, class T>
-bool coded_are_true(const Answers& found, const Flat& flat, std::span<const T> query) {
-  const auto truth = flat.search(query, {.k = flat.size()});
-  for (std::size_t i = 0; i < found.size(); ++i) {
-    const auto same = [&](const auto& n) { return n.key == found[i].key; };
-    const auto real = std::find_if(truth.begin(), truth.end(), same);
-    if (real == truth.end() ||
-        std::memcmp(&real->distance, &found[i].distance, sizeof(found[i].distance)) != 0)
-      return false;
-    if (i != 0 && !(found[i - 1] < found[i])) return false;
-  }
-  return true;
-}
-
 struct coded_quality {
   double recall;
   bool is_true;
@@ -126,25 +51,26 @@ template <class T, class Metric>
 coded_quality coded_quality_of(std::size_t dimension, float mean = 0, const codecs::pca4& codec = {},
                                std::size_t rows = 600) {
   const std::size_t count = 40;
-  const coded_data<T> data(rows + count, dimension, 501, mean);
+  const keyed_rows<T> data(rows + count, dimension, 501, mean);
   coded_index<T, Metric> index(dimension, coded_graph, {}, codec);
   flat_index<T, Metric> flat(dimension);
-  coded_add(index, data, 0, rows);
+  add_rows(index, data, 0, rows);
   flat.add(data.some_keys(0, rows), data.view(0, rows));
   const auto queries = data.view(rows, count);
   const auto found = index.search(queries, {.k = 10, .ef = 64});
   coded_quality quality{test::recall(found, flat.search(queries, {.k = 10}), count), true};
   for (std::size_t q = 0; q < count; ++q)
-    quality.is_true = quality.is_true && found[q].size() == 10 && coded_are_true(found[q], flat, queries[q]);
+    quality.is_true =
+        quality.is_true && found[q].size() == 10 && answers_are_true(found[q], flat, queries[q]);
   return quality;
 }
 
 /// Whether the widest search is exact search: for all k, to the bit, ties by key.
 template <class T, class Metric>
-bool coded_is_exact(const coded_data<T>& data) {
+bool coded_is_exact(const keyed_rows<T>& data) {
   coded_index<T, Metric> index(data.columns, coded_sparse);
   flat_index<T, Metric> flat(data.columns);
-  coded_add(index, data, 0, data.rows);
+  add_rows(index, data, 0, data.rows);
   flat.add(data.keys, data.view());
   bool same = true;
   for (const std::size_t k : {std::size_t{1}, std::size_t{10}, std::size_t{65}, data.rows, data.rows + 7}) {
@@ -158,125 +84,42 @@ bool coded_is_exact(const coded_data<T>& data) {
   return same;
 }
 
-/// Spoils what is given back, and at the n-th allocation from now is exhausted.
-class coded_resource final : public memory_resource {
- public:
-  void fail_at(std::size_t n) { until_failure_ = n; }
-  std::size_t bytes() const { return bytes_; }
-  std::size_t allocations() const { return allocations_; }
-
- private:
-  void* do_allocate(std::size_t size, std::size_t alignment) override {
-    if (until_failure_ != 0 && until_failure_.fetch_sub(1) == 1) throw memory_pool_exhausted();
-    alignment = std::max(alignment, sizeof(void*));
-    void* const block = std::aligned_alloc(
-        alignment, (std::max<std::size_t>(size, 1) + alignment - 1) / alignment * alignment);
-    if (block == nullptr) throw std::bad_alloc();
-    std::memset(block, 0x5b, size);
-    bytes_ += size;
-    ++allocations_;
-    return block;
-  }
-  void do_deallocate(void* block, std::size_t size, std::size_t) override {
-    std::memset(block, 0xa7, size);
-    bytes_ -= size;
-    std::free(block);
-  }
-  bool do_is_equal(const memory_resource& other) const noexcept override { return this == &other; }
-
-  std::atomic<std::size_t> until_failure_{0}, bytes_{0}, allocations_{0};
-};
-
-hnsw_options coded_in(memory_resource& memory, hnsw_options options = coded_sparse) {
-  options.memory = &memory;
-  return options;
-}
-
-/// What can be told of an index from outside. The searches are so narrow that other codes have other answers.
-struct coded_image {
-  std::size_t size;
-  std::uint64_t checksum;
-  std::vector<neighbor<float>> narrow, wide;
-
-  template <class Index>
-  coded_image(const Index& index, const coded_data<float>& data)
-      : size(index.size()),
-        checksum(index.graph_checksum()),
-        narrow(coded_answers(index, data, {.k = 3, .ef = 2, .rerank = 3})),
-        wide(index.search(data.view()[0], {.k = 20, .ef = 100})) {}
-  bool operator==(const coded_image&) const = default;
-};
-
-/// Adds so many rows to an index of others, to have memory run out at ever later allocations: each time all is as it was, and in the end
-/// as though it never had.
 void coded_run_out(std::size_t columns, std::size_t before, std::size_t more, std::size_t threads,
                    std::size_t patience, const codecs::pca4& codec = {}) {
-  CAPTURE(before);
-  CAPTURE(more);
-  const coded_data<float> data(before + more, columns, 502);
-  const coded_data<float> some(400, columns, 503);
-  coded_index<float> expected(columns, coded_thin, {}, codec);
-  coded_resource memory;
-  coded_index<float> index(columns, coded_in(memory, coded_thin), {}, codec);
-  if (before != 0) {
-    coded_add(expected, data, 0, before);
-    coded_add(index, data, 0, before);
-  }
-  const coded_image as_it_was(expected, some);
-  CHECK(coded_image(index, some) == as_it_was);
-  std::error_code ec = errc::budget_exceeded;
-  std::size_t failures = 0;
-  for (std::size_t n = 1; ec; n += 1 + n / patience) {
-    index.trim();
-    memory.fail_at(n);
-    const std::size_t result =
-        index.add(data.some_keys(before, more), data.view(before, more), {.threads = threads}, ec);
-    memory.fail_at(0);
-    CHECK(memory.bytes() == index.memory_bytes() - sizeof(index));
-    if (!ec) break;
-    ++failures;
-    CHECK(ec == errc::budget_exceeded);
-    CHECK(result == error::no_row);
-    const bool same = coded_image(index, some) == as_it_was;
-    CHECK(same);
-    if (!same) return;
-  }
-  CHECK(failures > 5);
-  coded_add(expected, data, before, more);
-  CHECK(coded_image(index, some) == coded_image(expected, some));
+  test::check_addition_out_of_memory(502, columns, before, more, threads, patience, codec);
 }
 
 /// All vectors but a few find themselves, in searches by codes, and answers are true.
-void coded_check_found(const coded_data<float>& data, const codecs::pca4& codec = {}, double share = 0.97) {
+void coded_check_found(const keyed_rows<float>& data, const codecs::pca4& codec = {}, double share = 0.97) {
   coded_index<float> index(data.columns, coded_quick, {}, codec);
   flat_index<float> flat(data.columns);
-  coded_add(index, data, 0, data.rows);
+  add_rows(index, data, 0, data.rows);
   flat.add(data.keys, data.view());
   const std::size_t step = std::max<std::size_t>(data.rows / 100, 1);
-  CHECK(static_cast<double>(coded_lost(index, data, 0, data.rows, {.k = 1, .ef = 64}, step) * step) <=
+  CHECK(static_cast<double>(count_lost(index, data, 0, data.rows, {.k = 1, .ef = 64}, step) * step) <=
         (1 - share) * static_cast<double>(data.rows));
   for (std::size_t q = 0; q < data.rows; q += data.rows / 3) {
     const auto found = index.search(data.view()[q], {.k = 12, .ef = 40});
     CHECK(found.size() == 12);
-    CHECK(coded_are_true(found, flat, data.view()[q]));
+    CHECK(answers_are_true(found, flat, data.view()[q]));
   }
 }
 
 }  // namespace
 
 TEST_CASE("an index of too few vectors for codes answers like one without") {
-  const coded_data<float> data(coded_least, 12, 510);
+  const keyed_rows<float> data(coded_least, 12, 510);
   coded_index<float, metrics::cosine> index(12, coded_graph);
   hnsw_index<float, metrics::cosine> plain(12, coded_graph);
   CHECK(index.search(data.view()[0]).empty());
   std::size_t rows = 0;
   for (const std::size_t more : {1u, 1u, 9u, 200u, 300u}) {
-    coded_add(index, data, rows, more);
-    coded_add(plain, data, rows, more);
+    add_rows(index, data, rows, more);
+    add_rows(plain, data, rows, more);
     rows += more;
     for (const search_options& options : {search_options{.k = 1, .ef = 1}, search_options{.k = 10, .ef = 3},
                                           search_options{.k = 7, .ef = 30, .rerank = 9}}) {
-      CHECK(coded_answers(index, data, options) == coded_answers(plain, data, options));
+      CHECK(answers_of(index, data, options) == answers_of(plain, data, options));
     }
     std::vector<neighbor<float>> out(10);
     std::error_code ec;
@@ -289,21 +132,21 @@ TEST_CASE("an index of too few vectors for codes answers like one without") {
   CHECK(rows == coded_least - 1);
   // The last one makes codes worth it.
   const std::size_t held = index.memory_bytes();
-  coded_add(index, data, rows, 1);
+  add_rows(index, data, rows, 1);
   CHECK(index.memory_bytes() > held + coded_least * 64);
-  CHECK(coded_lost(index, data, 0, data.rows) == 0);
+  CHECK(count_lost(index, data, 0, data.rows) == 0);
 }
 
 TEST_CASE("a graph built by codes is like one built by vectors, and the same for any number of threads") {
-  const coded_data<float> data(1500, 10, 511);
+  const keyed_rows<float> data(1500, 10, 511);
   hnsw_index<float> plain(10, coded_graph);
   coded_index<float> index(10, coded_graph), again(10, coded_graph),
       wider(10, coded_graph, {}, {.code_bytes = 192, .seed = 7});
   for (const auto& [first, count] : {std::pair{0, 300}, std::pair{300, 300}, std::pair{600, 900}}) {
-    coded_add(plain, data, static_cast<std::size_t>(first), static_cast<std::size_t>(count));
-    coded_add(index, data, static_cast<std::size_t>(first), static_cast<std::size_t>(count));
-    coded_add(again, data, static_cast<std::size_t>(first), static_cast<std::size_t>(count), 2);
-    coded_add(wider, data, static_cast<std::size_t>(first), static_cast<std::size_t>(count), 3);
+    add_rows(plain, data, static_cast<std::size_t>(first), static_cast<std::size_t>(count));
+    add_rows(index, data, static_cast<std::size_t>(first), static_cast<std::size_t>(count));
+    add_rows(again, data, static_cast<std::size_t>(first), static_cast<std::size_t>(count), 2);
+    add_rows(wider, data, static_cast<std::size_t>(first), static_cast<std::size_t>(count), 3);
     CHECK(again.graph_checksum() == index.graph_checksum());
     // Until there are codes the graphs are one.
     CHECK((wider.graph_checksum() == plain.graph_checksum()) == (first == 0));
@@ -350,7 +193,7 @@ TEST_CASE("a search by codes finds what exact search finds, and its distances ar
 
 TEST_CASE("lengths and dimensions of their own scale are no trouble for codes") {
   // Cosine looks at directions only; under the others the long dimension decides.
-  coded_data<float> data(800, 20, 512);
+  keyed_rows<float> data(800, 20, 512);
   test::random r(513);
   for (std::size_t i = 0; i < data.rows; ++i) {
     const float by = std::exp2(8 * r.uniform());
@@ -358,12 +201,12 @@ TEST_CASE("lengths and dimensions of their own scale are no trouble for codes") 
   }
   coded_index<float, metrics::cosine> index(20, coded_graph);
   flat_index<float, metrics::cosine> flat(20);
-  coded_add(index, data, 0, 760);
+  add_rows(index, data, 0, 760);
   flat.add(data.some_keys(0, 760), data.view(0, 760));
   const auto queries = data.view(760, 40);
   CHECK(test::recall(index.search(queries), flat.search(queries), 40) >= 0.95);
 
-  coded_data<float> stretched(700, 20, 514);
+  keyed_rows<float> stretched(700, 20, 514);
   for (std::size_t i = 0; i < stretched.rows; ++i) stretched.row(i)[3] *= 100;
   coded_check_found(stretched);
   for (float& x : stretched.values) x *= 1e-12f;
@@ -373,21 +216,21 @@ TEST_CASE("lengths and dimensions of their own scale are no trouble for codes") 
 }
 
 TEST_CASE("a search by codes that is as wide as the index, and measures all, is exact") {
-  CHECK(coded_is_exact<float, metrics::l2_squared>(coded_data<float>(600, 8, 515)));
-  CHECK(coded_is_exact<float, metrics::inner_product>(coded_data<float>(600, 8, 516, 5)));
-  CHECK(coded_is_exact<float, metrics::cosine>(coded_data<float>(530, 8, 517)));
+  CHECK(coded_is_exact<float, metrics::l2_squared>(keyed_rows<float>(600, 8, 515)));
+  CHECK(coded_is_exact<float, metrics::inner_product>(keyed_rows<float>(600, 8, 516, 5)));
+  CHECK(coded_is_exact<float, metrics::cosine>(keyed_rows<float>(530, 8, 517)));
   // Bytes of two values in four dimensions: many ties, also at the last answer.
-  coded_data<std::uint8_t> ties(600, 4, 518);
+  keyed_rows<std::uint8_t> ties(600, 4, 518);
   for (auto& x : ties.values) x = static_cast<std::uint8_t>(x & 1);
   CHECK(coded_is_exact<std::uint8_t, metrics::l2_squared>(ties));
   CHECK(coded_is_exact<std::uint8_t, metrics::inner_product>(ties));
 }
 
 TEST_CASE("a search by codes of any width, the largest number included, answers") {
-  const coded_data<float> data(600, 8, 519);
+  const keyed_rows<float> data(600, 8, 519);
   coded_index<float> index(8, coded_graph);
   flat_index<float> flat(8);
-  coded_add(index, data, 0, data.rows);
+  add_rows(index, data, 0, data.rows);
   flat.add(data.keys, data.view());
   constexpr std::size_t most = std::numeric_limits<std::size_t>::max();
   const auto truth = flat.search(data.view()[5], {.k = 10});
@@ -399,34 +242,34 @@ TEST_CASE("a search by codes of any width, the largest number included, answers"
 }
 
 TEST_CASE("a search by codes that is narrower than k has its answers in order") {
-  const coded_data<float> data(900, 16, 520);
+  const keyed_rows<float> data(900, 16, 520);
   coded_index<float> index(16);
   flat_index<float> flat(16);
-  coded_add(index, data, 0, data.rows);
+  add_rows(index, data, 0, data.rows);
   flat.add(data.keys, data.view());
   for (const std::size_t ef : {0u, 1u, 4u, 9u, 10u}) {
     for (const std::size_t rerank : {0u, 1u, 10u, 25u}) {
       for (std::size_t q = 0; q < data.rows; q += 90) {
         const auto found = index.search(data.view()[q], {.k = 10, .ef = ef, .rerank = rerank});
         CHECK(found.size() == 10);
-        CHECK(coded_are_true(found, flat, data.view()[q]));
+        CHECK(answers_are_true(found, flat, data.view()[q]));
       }
     }
   }
   // Fewer to measure than answers count as so many.
-  const auto expected = coded_answers(index, data, {.k = 10, .ef = 20, .rerank = 10});
+  const auto expected = answers_of(index, data, {.k = 10, .ef = 20, .rerank = 10});
   for (const std::size_t rerank : {1u, 2u, 9u})
-    CHECK(coded_answers(index, data, {.k = 10, .ef = 20, .rerank = rerank}) == expected);
+    CHECK(answers_of(index, data, {.k = 10, .ef = 20, .rerank = rerank}) == expected);
   // Those measured by default: k more than the width.
-  CHECK(coded_answers(index, data, {.k = 10, .ef = 20}) ==
-        coded_answers(index, data, {.k = 10, .ef = 20, .rerank = 30}));
+  CHECK(answers_of(index, data, {.k = 10, .ef = 20}) ==
+        answers_of(index, data, {.k = 10, .ef = 20, .rerank = 30}));
 }
 
 TEST_CASE("a narrow search by codes in a sparse graph finds as many as are asked for") {
-  const coded_data<float> data(700, 8, 521);
+  const keyed_rows<float> data(700, 8, 521);
   for (const std::size_t m : {2u, 4u, 16u}) {
     coded_index<float> index(8, {.M = m, .ef_construction = 20});
-    coded_add(index, data, 0, data.rows);
+    add_rows(index, data, 0, data.rows);
     for (const std::size_t k : {10u, 100u, 700u, 1000u}) {
       for (const std::size_t ef : {1u, 4u, 64u}) {
         std::size_t fewer = 0;
@@ -444,9 +287,9 @@ TEST_CASE("a narrow search by codes in a sparse graph finds as many as are asked
 }
 
 TEST_CASE("to measure few candidates makes a search by codes no narrower") {
-  const coded_data<float> data(1000, 24, 522);
+  const keyed_rows<float> data(1000, 24, 522);
   coded_index<float> index(24, coded_graph);
-  coded_add(index, data, 0, data.rows);
+  add_rows(index, data, 0, data.rows);
   std::vector<neighbor<float>> out(10);
   std::error_code ec;
   counting_observer few, all;
@@ -458,17 +301,17 @@ TEST_CASE("to measure few candidates makes a search by codes no narrower") {
 }
 
 TEST_CASE("answers of searches by codes depend on no number of threads, nor on the run") {
-  const coded_data<float> data(900, 20, 523);
+  const keyed_rows<float> data(900, 20, 523);
   const search_options narrow{.k = 5, .ef = 4, .rerank = 6};
   std::vector<neighbor<float>> expected;
   for (const std::size_t threads : {1u, 2u, 5u, 0u}) {
     coded_index<float> index(20, coded_sparse);
-    coded_add(index, data, 0, 600, threads);
-    coded_add(index, data, 600, 300, threads);
-    const auto found = coded_answers(index, data, narrow);
+    add_rows(index, data, 0, 600, threads);
+    add_rows(index, data, 600, 300, threads);
+    const auto found = answers_of(index, data, narrow);
     if (expected.empty()) expected = found;
     CHECK(found == expected);
-    CHECK(coded_answers(index, data, narrow) == expected);
+    CHECK(answers_of(index, data, narrow) == expected);
     // So it is for batches.
     for (const std::size_t searching : {1u, 4u}) {
       search_options options = narrow;
@@ -481,59 +324,58 @@ TEST_CASE("answers of searches by codes depend on no number of threads, nor on t
     }
   }
   coded_index<float> reseeded(20, coded_sparse, {}, {.seed = 1});
-  coded_add(reseeded, data, 0, 600);
-  coded_add(reseeded, data, 600, 300);
-  CHECK(coded_answers(reseeded, data, narrow) != expected);
+  add_rows(reseeded, data, 0, 600);
+  add_rows(reseeded, data, 600, 300);
+  CHECK(answers_of(reseeded, data, narrow) != expected);
 }
 
 TEST_CASE("vectors that come one by one are found, as codes come into use and after") {
-  const coded_data<float> data(700, 10, 524);
+  const keyed_rows<float> data(700, 10, 524);
   coded_index<float> index(10, coded_graph), reserved(10, coded_graph);
   reserved.reserve(700);
   std::size_t lost = 0;
   for (std::size_t i = 0; i < data.rows; ++i) {
     index.add(data.keys[i], data.view()[i]);
     reserved.add(data.keys[i], data.view()[i]);
-    if (i >= 500) lost += coded_lost(index, data, i - i % 7, 1) + coded_lost(index, data, i, 1);
+    if (i >= 500) lost += count_lost(index, data, i - i % 7, 1) + count_lost(index, data, i, 1);
     if (i == coded_least - 2 || i == coded_least - 1 || i == coded_least)
-      CHECK(coded_lost(index, data, 0, i + 1) <= 2);
+      CHECK(count_lost(index, data, 0, i + 1) <= 2);
   }
   CHECK(lost <= 2);
-  CHECK(coded_lost(index, data, 0, data.rows) <= 2);
-  CHECK(coded_answers(index, data, {.k = 3, .ef = 4}) == coded_answers(reserved, data, {.k = 3, .ef = 4}));
+  CHECK(count_lost(index, data, 0, data.rows) <= 2);
+  CHECK(answers_of(index, data, {.k = 3, .ef = 4}) == answers_of(reserved, data, {.k = 3, .ef = 4}));
 }
 
 TEST_CASE("what codes learn from is learnt anew when estimates of what comes are bad") {
   // The first vectors are all the same, so that nothing can be learnt. The others differ in the dimensions that a code of those drops.
   const std::size_t first = coded_least, rows = 4 * coded_least, dimension = 130;
-  coded_data<float> data(rows, dimension, 525);
+  keyed_rows<float> data(rows, dimension, 525);
   for (std::size_t i = 0; i < rows; ++i)
     std::fill_n(data.row(i).begin(), i < first ? dimension : dimension - 10, 1.0f);
   const search_options narrow{.k = 1, .ef = 24, .rerank = 24};
   for (const std::size_t at_once : {rows - first, std::size_t{37}, std::size_t{1}}) {
     CAPTURE(at_once);
     coded_index<float> index(dimension, coded_sparse, {}, {.train_rows = 256});
-    coded_add(index, data, 0, first);
+    add_rows(index, data, 0, first);
     const std::size_t held = index.memory_bytes();
-    for (std::size_t i = first; i < rows; i += at_once)
-      coded_add(index, data, i, std::min(at_once, rows - i));
-    CHECK(coded_lost(index, data, first, rows - first, narrow, 16) < 10);
-    CHECK(coded_lost(index, data, rows - 10, 10) <= 2);
+    for (std::size_t i = first; i < rows; i += at_once) add_rows(index, data, i, std::min(at_once, rows - i));
+    CHECK(count_lost(index, data, first, rows - first, narrow, 16) < 10);
+    CHECK(count_lost(index, data, rows - 10, 10) <= 2);
     CHECK(index.memory_bytes() < 5 * held);  // of the old codes nothing is left
   }
 }
 
 TEST_CASE("what codes learn from is learnt anew when there is eight times as much") {
   const std::size_t first = coded_least, rows = 8 * coded_least;
-  const coded_data<float> data(rows, 12, 551);
+  const keyed_rows<float> data(rows, 12, 551);
   coded_index<float> index(12, coded_sparse);
   CHECK(index.code_stats().code_bytes == 0);
   CHECK(index.code_stats().learnt_from == 0);
   CHECK(index.code_stats().neighbor_place == 0);
   index.retrain();  // nothing to learn from
-  coded_add(index, data, 0, first);
+  add_rows(index, data, 0, first);
   CHECK(index.code_stats().learnt_from == first);
-  coded_add(index, data, first, rows - 1 - first);
+  add_rows(index, data, first, rows - 1 - first);
   CHECK(index.code_stats().learnt_from == first);
   index.add(data.keys[rows - 1], data.view()[rows - 1]);
   CHECK(index.code_stats().learnt_from == rows);
@@ -543,18 +385,18 @@ TEST_CASE("what codes learn from is learnt anew when there is eight times as muc
 TEST_CASE("drift shows in the stats of codes, and ends when they are learnt again") {
   // Ever more vectors, too few at a time to be looked at by themselves, differ in directions that the first do not.
   const std::size_t dimension = 160, first = 2400, rows = 3000;
-  coded_data<float> data(rows, dimension, 558);
+  keyed_rows<float> data(rows, dimension, 558);
   for (std::size_t i = 0; i < rows; ++i) std::fill_n(data.row(i).begin() + 20, i < first ? 140 : 110, 0.5f);
   const auto check = [&](auto codec) {
     hnsw_index<float, metrics::l2_squared, decltype(codec)> index(dimension, coded_graph, {}, codec);
-    coded_add(index, data, 0, first);
+    add_rows(index, data, 0, first);
     const code_stats learnt = index.code_stats();
     CHECK(learnt.learnt_from == first);
     CHECK(learnt.neighbor_place == learnt.learnt_neighbor_place);
     CHECK(learnt.neighbor_place >= 10);
     CHECK(learnt.saturation >= 0);
     CHECK(learnt.saturation < 0.2);
-    coded_add(index, data, first, 250);
+    add_rows(index, data, first, 250);
     const code_stats drifted = index.code_stats();
     CHECK(drifted.learnt_from == first);
     CHECK(drifted.learnt_neighbor_place == learnt.learnt_neighbor_place);
@@ -569,39 +411,35 @@ TEST_CASE("drift shows in the stats of codes, and ends when they are learnt agai
     CHECK(again.neighbor_place <= drifted.neighbor_place);
     CHECK(index.graph_checksum() == graph);
     CHECK(index.memory_bytes() < held + held / 4);
-    CHECK(coded_lost(index, data, 0, first + 250, {.k = 1, .ef = 60}, 7) <= 6);
+    CHECK(count_lost(index, data, 0, first + 250, {.k = 1, .ef = 60}, 7) <= 6);
     // And the index goes on.
-    coded_add(index, data, first + 250, rows - first - 250);
-    CHECK(coded_lost(index, data, first + 250, rows - first - 250, {.k = 1, .ef = 60}, 7) <= 3);
+    add_rows(index, data, first + 250, rows - first - 250);
+    CHECK(count_lost(index, data, first + 250, rows - first - 250, {.k = 1, .ef = 60}, 7) <= 3);
   };
   check(codecs::pca4{.code_bytes = 64});
   check(codecs::sq8{});
 }
 
 TEST_CASE("codes that cannot be learnt again for want of memory stay as they are") {
-  const coded_data<float> data(900, 20, 559);
+  const keyed_rows<float> data(900, 20, 559);
   for (const std::size_t threads : {1u, 3u}) {
-    coded_resource memory;
-    coded_index<float> index(20, coded_in(memory));
-    coded_add(index, data, 0, 600);
-    coded_add(index, data, 600, 30);
-    const coded_image as_it_was(index, data);
-    std::error_code ec = errc::budget_exceeded;
-    std::size_t failures = 0;
-    for (std::size_t n = 1; ec; n += 1 + n / 8) {
-      index.trim();
-      const std::size_t held = index.memory_bytes();
-      memory.fail_at(n);
+    failing_resource memory;
+    coded_index<float> index(20, in_memory(memory, coded_sparse));
+    add_rows(index, data, 0, 600);
+    add_rows(index, data, 600, 30);
+    const index_image as_it_was(index, data);
+    std::size_t held = 0;
+    const auto retrain = [&](std::error_code& ec) {
+      held = index.memory_bytes();
       index.retrain(threads, ec);
-      memory.fail_at(0);
-      CHECK(memory.bytes() == index.memory_bytes() - sizeof(index));
-      if (!ec) break;
-      ++failures;
-      CHECK(ec == errc::budget_exceeded);
+    };
+    const std::size_t failures = test::run_out_of_memory(index, memory, 8, retrain, [&] {
       CHECK(index.memory_bytes() == held);
       CHECK(index.code_stats().learnt_from == 600);
-      CHECK(coded_image(index, data) == as_it_was);
-    }
+      const bool same = index_image(index, data) == as_it_was;
+      CHECK(same);
+      return same;
+    });
     CHECK(failures > 5);
     CHECK(index.code_stats().learnt_from == 630);
   }
@@ -609,21 +447,21 @@ TEST_CASE("codes that cannot be learnt again for want of memory stay as they are
 
 TEST_CASE("vectors that come one by one are found when codes are learnt anew") {
   const std::size_t rows = 8 * coded_least + 6;
-  const coded_data<float> data(rows, 6, 526);
+  const keyed_rows<float> data(rows, 6, 526);
   coded_index<float> index(6, {.M = 6, .ef_construction = 12});
-  coded_add(index, data, 0, coded_least);
-  coded_add(index, data, coded_least, rows - 12 - coded_least);
+  add_rows(index, data, 0, coded_least);
+  add_rows(index, data, coded_least, rows - 12 - coded_least);
   for (std::size_t i = rows - 12; i < rows; ++i) {
     index.add(data.keys[i], data.view()[i]);
-    CHECK(coded_lost(index, data, 0, i + 1, {.k = 1, .ef = 60}, 101) <= 1);
-    CHECK(coded_lost(index, data, i, 1, {.k = 1, .ef = 60}) == 0);
+    CHECK(count_lost(index, data, 0, i + 1, {.k = 1, .ef = 60}, 101) <= 1);
+    CHECK(count_lost(index, data, i, 1, {.k = 1, .ef = 60}) == 0);
   }
-  CHECK(coded_lost(index, data, 0, rows, {.k = 1, .ef = 60}, 7) <= 6);
+  CHECK(count_lost(index, data, 0, rows, {.k = 1, .ef = 60}, 7) <= 6);
 }
 
 TEST_CASE("clusters far apart, in one call or in several, are found by codes as by vectors") {
   const std::size_t clusters = 50, each = 30;
-  coded_data<float> data(clusters * each, 12, 552);
+  keyed_rows<float> data(clusters * each, 12, 552);
   test::random r(553);
   for (std::size_t c = 0; c < clusters; ++c) {
     const auto centre = r.vector<float>(12);
@@ -635,36 +473,36 @@ TEST_CASE("clusters far apart, in one call or in several, are found by codes as 
     coded_index<float> index(12, coded_graph);
     hnsw_index<float> plain(12, coded_graph);
     for (std::size_t call = 0; call < calls; ++call) {
-      coded_add(index, data, call * data.rows / calls, data.rows / calls);
-      coded_add(plain, data, call * data.rows / calls, data.rows / calls);
+      add_rows(index, data, call * data.rows / calls, data.rows / calls);
+      add_rows(plain, data, call * data.rows / calls, data.rows / calls);
     }
     const search_options options{.k = 1, .ef = 40};
-    CHECK(coded_lost(index, data, 0, data.rows, options) <=
-          coded_lost(plain, data, 0, data.rows, options) + data.rows / 50);
+    CHECK(count_lost(index, data, 0, data.rows, options) <=
+          count_lost(plain, data, 0, data.rows, options) + data.rows / 50);
   }
 }
 
 TEST_CASE("thousands of equal vectors do not break a search by codes") {
-  coded_data<float> data(2000, 8, 527);
+  keyed_rows<float> data(2000, 8, 527);
   for (std::size_t i = 1; i < 1500; ++i) std::copy_n(data.row(0).begin(), 8, data.row(i).begin());
   coded_index<float> index(8, coded_graph);
-  coded_add(index, data, 0, data.rows);
+  add_rows(index, data, 0, data.rows);
   const auto equal = index.search(data.view()[0], {.k = 100, .ef = 50});
   REQUIRE(equal.size() == 100);
   CHECK(equal.back().distance == 0.0f);
   CHECK(std::is_sorted(equal.begin(), equal.end()));
-  CHECK(coded_lost(index, data, 1500, 500, {.k = 1, .ef = 64}) <= 5);
+  CHECK(count_lost(index, data, 1500, 500, {.k = 1, .ef = 64}) <= 5);
   CHECK(index.search(data.view()[0], {.k = 2000, .ef = 2000}).size() == 2000);
 }
 
 TEST_CASE("equal vectors only are found by codes as by vectors") {
   for (const std::size_t dimension : {1u, 7u, 130u}) {
-    coded_data<float> data(600, dimension, 528);
+    keyed_rows<float> data(600, dimension, 528);
     std::fill(data.values.begin(), data.values.end(), 3.1f);
     coded_index<float> index(dimension, coded_graph);
     coded_index<float, metrics::cosine> by_angle(dimension, coded_graph);
-    coded_add(index, data, 0, 600);
-    coded_add(by_angle, data, 0, 600);
+    add_rows(index, data, 0, 600);
+    add_rows(by_angle, data, 0, 600);
     for (const std::size_t ef : {1u, 20u, 150u}) {
       std::vector<neighbor<float>> out(10);
       std::error_code ec;
@@ -681,18 +519,14 @@ TEST_CASE("equal vectors only are found by codes as by vectors") {
     const std::vector<float> far(dimension, -7.0f);
     CHECK(index.search(far, {.k = 10}).size() == 10);
     // And others, which are not what was learnt from.
-    const coded_data<float> others(60, dimension, 529);
-    for (std::size_t i = 0; i < others.rows; ++i) index.add(200'000 + i, others.view()[i]);
-    std::size_t lost = 0;
-    for (std::size_t i = 0; i < others.rows; ++i)
-      lost += static_cast<std::size_t>(index.search(others.view()[i], {.k = 1})[0].distance > 0);
-    CHECK(lost <= 2);
+    const keyed_rows<float> others(60, dimension, 529);
+    CHECK(test::count_lost_of_added(index, others) <= 2);
   }
 }
 
 TEST_CASE("vectors on one line are found by codes") {
   for (const std::size_t dimension : {2u, 16u, 130u}) {
-    coded_data<float> data(1000, dimension, 530);
+    keyed_rows<float> data(1000, dimension, 530);
     test::random r(531);
     const auto direction = r.vector<float>(dimension);
     for (std::size_t i = 0; i < data.rows; ++i) {
@@ -706,16 +540,16 @@ TEST_CASE("vectors on one line are found by codes") {
 TEST_CASE("codes of every size are of vectors of every dimension") {
   // Half as many components as fit, as many, one more, and many more.
   for (const std::size_t dimension : {1u, 2u, 56u, 57u, 112u, 113u})
-    coded_check_found(coded_data<float>(530, dimension, 532), {.train_rows = 40});
-  const coded_data<float> data(520, 130, 533), long_data(520, 300, 534);
+    coded_check_found(keyed_rows<float>(530, dimension, 532), {.train_rows = 40});
+  const keyed_rows<float> data(520, 130, 533), long_data(520, 300, 534);
   for (const std::size_t code_bytes : {128u, 192u})
     coded_check_found(data, {.code_bytes = code_bytes, .train_rows = 30});
   for (const std::size_t code_bytes : {64u, 128u, 192u})
     coded_check_found(long_data, {.code_bytes = code_bytes, .train_rows = 30});
   // One row to learn from, or more than there ever are.
-  coded_check_found(coded_data<float>(520, 10, 535), {.train_rows = 1});
-  coded_check_found(coded_data<float>(520, 10, 535), {.train_rows = std::numeric_limits<std::size_t>::max()});
-  coded_check_found(coded_data<float>(520, 120, 535), {.train_rows = 1}, 0.9);
+  coded_check_found(keyed_rows<float>(520, 10, 535), {.train_rows = 1});
+  coded_check_found(keyed_rows<float>(520, 10, 535), {.train_rows = std::numeric_limits<std::size_t>::max()});
+  coded_check_found(keyed_rows<float>(520, 120, 535), {.train_rows = 1}, 0.9);
 }
 
 TEST_CASE("recall of codes holds in more dimensions than they have components") {
@@ -729,13 +563,13 @@ TEST_CASE("recall of codes holds in more dimensions than they have components") 
 
 TEST_CASE("vectors far out that come later leave those that codes are learnt from as they are") {
   for (const float far : {1e6f, 1e18f}) {
-    coded_data<float> data(620, 16, 536);
+    keyed_rows<float> data(620, 16, 536);
     for (std::size_t i = 600; i < 620; ++i) data.row(i)[i % 16] = i % 2 == 0 ? far : -far;
     coded_index<float> index(16, coded_graph);
-    coded_add(index, data, 0, 600);
-    CHECK(coded_lost(index, data, 0, 600) == 0);
-    for (std::size_t i = 600; i < 620; ++i) coded_add(index, data, i, 1);
-    CHECK(coded_lost(index, data, 0, 600) <= 6);
+    add_rows(index, data, 0, 600);
+    CHECK(count_lost(index, data, 0, 600) == 0);
+    for (std::size_t i = 600; i < 620; ++i) add_rows(index, data, i, 1);
+    CHECK(count_lost(index, data, 0, 600) <= 6);
     CHECK(index.search(data.view()[610], {.k = 620, .ef = 620}).size() == 620);
   }
 }
@@ -743,62 +577,34 @@ TEST_CASE("vectors far out that come later leave those that codes are learnt fro
 TEST_CASE("numbers of any size give answers by codes, sorted and true") {
   for (const float far : {1e18f, 3e38f}) {
     for (const std::size_t dimension : {4u, 115u}) {
-      coded_data<float> data(560, dimension, 537);
+      keyed_rows<float> data(560, dimension, 537);
       for (std::size_t i = 0; i < data.rows; i += 70)
         std::fill_n(data.row(i).begin(), dimension, i % 20 == 0 ? far : -far);
       for (float& x : data.row(7)) x *= far / 8;
-      coded_index<float> index(dimension, coded_graph, {}, {.train_rows = 100});
-      coded_index<float, metrics::inner_product> products(dimension, coded_graph, {}, {.train_rows = 100});
-      flat_index<float> flat(dimension);
-      flat_index<float, metrics::inner_product> flat_products(dimension);
-      flat.add(data.keys, data.view());
-      flat_products.add(data.keys, data.view());
-      coded_add(index, data, 0, data.rows);
-      coded_add(products, data, 0, data.rows);
-      for (const std::size_t q : {0u, 1u, 7u, 70u, 300u, 420u}) {
-        const auto query = data.view()[q];
-        const auto found = index.search(query, {.k = 10, .ef = 30});
-        const auto multiplied = products.search(query, {.k = 10, .ef = 30});
-        CHECK(found.size() == 10);
-        CHECK(multiplied.size() == 10);
-        CHECK(coded_are_true(found, flat, query));
-        CHECK(coded_are_true(multiplied, flat_products, query));
-        CHECK(index.search(query, {.k = 560, .ef = 560, .rerank = 560}) == flat.search(query, {.k = 560}));
-      }
+      test::check_true_answers(data, {0, 1, 7, 70, 300, 420}, coded_graph, codecs::pca4{.train_rows = 100});
     }
   }
-  // More than a float has.
-  coded_data<double> data(540, 5, 538);
-  for (double& x : data.values) x *= 1e200;
-  coded_index<double> index(5, coded_graph);
-  flat_index<double> flat(5);
-  coded_add(index, data, 0, data.rows);
-  flat.add(data.keys, data.view());
-  for (std::size_t q = 0; q < data.rows; q += 60) {
-    const auto found = index.search(data.view()[q], {.k = 10, .ef = 30});
-    CHECK(found.size() == 10);
-    CHECK(coded_are_true(found, flat, data.view()[q]));
-  }
+  test::check_wide_doubles<codecs::pca4>(538, coded_graph);
 }
 
 TEST_CASE("an addition that is refused leaves searches by codes as they were") {
   for (const std::size_t rows : {std::size_t{500}, coded_least, std::size_t{600}}) {
-    coded_data<float> data(rows + 60, 6, 539);
+    keyed_rows<float> data(rows + 60, 6, 539);
     coded_index<float, metrics::cosine> index(6, coded_sparse);
-    coded_add(index, data, 0, rows);
-    const auto before = coded_image(index, data);
+    add_rows(index, data, 0, rows);
+    const auto before = index_image(index, data);
     const std::size_t held = index.memory_bytes();
     const auto refuse = [&](auto spoil, errc code) {
-      coded_data<float> bad = data;
+      keyed_rows<float> bad = data;
       spoil(bad);
       std::error_code ec;
       CHECK(index.add(bad.some_keys(rows, 60), bad.view(rows, 60), {}, ec) == 40);
       CHECK(ec == code);
-      CHECK_THROWS_AS(coded_add(index, bad, rows, 60), error);
-      CHECK(coded_image(index, data) == before);
+      CHECK_THROWS_AS(add_rows(index, bad, rows, 60), error);
+      CHECK(index_image(index, data) == before);
       index.add(bad.keys[rows + 40], bad.view()[rows + 40], ec);
       CHECK(ec == code);
-      CHECK(coded_image(index, data) == before);
+      CHECK(index_image(index, data) == before);
     };
     refuse([&](auto& bad) { bad.keys[rows + 40] = bad.keys[3]; }, errc::duplicate_key);
     refuse([&](auto& bad) { bad.row(rows + 40)[2] = std::numeric_limits<float>::quiet_NaN(); },
@@ -809,10 +615,10 @@ TEST_CASE("an addition that is refused leaves searches by codes as they were") {
     std::error_code ec;
     CHECK(index.add({}, {}, {}, ec) == 0);
     CHECK_FALSE(ec);
-    CHECK(coded_image(index, data) == before);
+    CHECK(index_image(index, data) == before);
     CHECK(index.memory_bytes() < held + 60 * 128 + 4096);
-    coded_add(index, data, rows, 60);
-    CHECK(coded_lost(index, data, 0, data.rows, {.k = 1, .ef = 80}) <= 3);
+    add_rows(index, data, rows, 60);
+    CHECK(count_lost(index, data, 0, data.rows, {.k = 1, .ef = 80}) <= 3);
   }
 }
 
@@ -831,48 +637,42 @@ TEST_CASE("whichever allocation fails when codes are learnt anew, they are as th
 
 TEST_CASE("whichever allocation fails when one vector has codes learnt anew, they are as they were") {
   const std::size_t rows = 8 * coded_least;
-  const coded_data<float> data(rows, 3, 540);
-  const coded_data<float> some(300, 3, 541);
-  coded_resource memory;
-  coded_index<float> expected(3, coded_thin), index(3, coded_in(memory, coded_thin));
+  const keyed_rows<float> data(rows, 3, 540);
+  const keyed_rows<float> some(300, 3, 541);
+  failing_resource memory;
+  coded_index<float> expected(3, coded_thin), index(3, in_memory(memory, coded_thin));
   for (auto* const i : {&expected, &index}) {
-    coded_add(*i, data, 0, coded_least);
-    coded_add(*i, data, coded_least, rows - 1 - coded_least);
+    add_rows(*i, data, 0, coded_least);
+    add_rows(*i, data, coded_least, rows - 1 - coded_least);
   }
-  const coded_image before(expected, some);
-  std::size_t failures = 0;
-  for (std::size_t n = 1;; ++n, ++failures) {
-    index.trim();
-    memory.fail_at(n);
-    std::error_code ec;
+  const index_image before(expected, some);
+  const auto attempt = [&](std::error_code& ec) {
     index.add(data.keys[rows - 1], data.view()[rows - 1], ec);
-    memory.fail_at(0);
-    CHECK(memory.bytes() == index.memory_bytes() - sizeof(index));
-    if (!ec) break;
-    CHECK(ec == errc::budget_exceeded);
-    const bool same = coded_image(index, some) == before;
+  };
+  const std::size_t failures = test::run_out_of_memory(index, memory, rows, attempt, [&] {
+    const bool same = index_image(index, some) == before;
     CHECK(same);
-    if (!same) return;
-  }
+    return same;
+  });
   CHECK(failures > 10);
-  coded_add(expected, data, rows - 1, 1);
-  CHECK(coded_image(index, some) == coded_image(expected, some));
+  add_rows(expected, data, rows - 1, 1);
+  CHECK(index_image(index, some) == index_image(expected, some));
 }
 
 TEST_CASE("whatever the limit of its pool, an index with codes holds whole additions") {
-  const coded_data<float> data(800, 20, 542);
-  const coded_data<float> some(200, 20, 543);
-  std::vector<coded_image> expected;
+  const keyed_rows<float> data(800, 20, 542);
+  const keyed_rows<float> some(200, 20, 543);
+  std::vector<index_image> expected;
   coded_index<float> reference(20, coded_sparse);
   for (std::size_t i = 0; i < 8; ++i) {
     expected.emplace_back(reference, some);
-    coded_add(reference, data, i * 100, 100);
+    add_rows(reference, data, i * 100, 100);
   }
   std::vector<std::size_t> held(8, 0);
   std::error_code ec;
   for (std::size_t limit = 50'000; limit < 4'000'000; limit += limit / 8) {
     memory_pool pool({.byte_limit = limit});
-    coded_index<float> index(20, coded_in(pool));
+    coded_index<float> index(20, in_memory(pool, coded_sparse));
     ec.clear();
     std::size_t pieces = 0;
     for (; pieces < 8 && !ec; ++pieces)
@@ -883,7 +683,7 @@ TEST_CASE("whatever the limit of its pool, an index with codes holds whole addit
     CHECK(pool.stats().used_bytes == index.memory_bytes() - sizeof(index));
     index.trim();
     pool.trim();
-    const coded_image& as_it_was = expected[pieces - 1];
+    const index_image& as_it_was = expected[pieces - 1];
     CHECK(index.size() == as_it_was.size);
     CHECK(index.graph_checksum() == as_it_was.checksum);
     std::vector<neighbor<float>> out(3);
@@ -898,45 +698,19 @@ TEST_CASE("whatever the limit of its pool, an index with codes holds whole addit
 }
 
 TEST_CASE("a search by codes that finds the pool exhausted says so, whenever that is") {
-  const coded_data<float> data(1500, 8, 544);
-  coded_resource memory;
-  coded_index<float> index(8, coded_in(memory));
-  coded_add(index, data, 0, data.rows);
-  const search_options wide{.k = 10, .ef = 1500};
-  const auto expected = index.search(data.view()[1], wide);
-  std::vector<neighbor<float>> out(10);
-  std::error_code ec = errc::budget_exceeded;
-  std::size_t failures = 0;
-  for (std::size_t n = 1; ec; ++n, ++failures) {
-    index.trim();
-    memory.fail_at(n);
-    const std::size_t found = index.search(data.view()[1], wide, out, ec);
-    memory.fail_at(0);
-    if (!ec) break;
-    CHECK(ec == errc::budget_exceeded);
-    CHECK(found == 0);
-    CHECK(index.search(data.view()[1], wide) == expected);
-    index.trim();
-    memory.fail_at(n);
-    CHECK_THROWS_AS(index.search(data.view()[1], wide), memory_pool_exhausted);
-    memory.fail_at(0);
-    index.trim();
-    memory.fail_at(n);
-    CHECK(index.search(data.view(0, 20), wide, ec).empty());
-    CHECK(ec == errc::budget_exceeded);
-    memory.fail_at(0);
-    CHECK(memory.bytes() == index.memory_bytes() - sizeof(index));
-  }
-  CHECK(out == expected);
-  CHECK(failures >= 10);
+  const keyed_rows<float> data(1500, 8, 544);
+  failing_resource memory;
+  coded_index<float> index(8, in_memory(memory, coded_sparse));
+  add_rows(index, data, 0, data.rows);
+  CHECK(test::check_search_out_of_memory(index, memory, data.view(0, 20), {.k = 10, .ef = 1500}) >= 10);
 }
 
 TEST_CASE("an index with codes has all of its memory from its resource, counted to the byte") {
-  const coded_data<float> data(700, 20, 545);
-  coded_resource memory;
+  const keyed_rows<float> data(700, 20, 545);
+  failing_resource memory;
   {
     const std::size_t outside = test::allocations().calls;
-    coded_index<float> index(20, coded_in(memory), {}, {.code_bytes = 128});
+    coded_index<float> index(20, in_memory(memory, coded_sparse), {}, {.code_bytes = 128});
     CHECK(memory.bytes() == index.memory_bytes() - sizeof(index));
     std::vector<neighbor<float>> out(10);
     const std::size_t after = test::allocations().calls;
@@ -972,9 +746,9 @@ TEST_CASE("an index with codes has all of its memory from its resource, counted 
 }
 
 TEST_CASE("a search by codes allocates nothing after the first as wide, and is seen by an observer") {
-  const coded_data<float> data(900, 10, 546);
+  const keyed_rows<float> data(900, 10, 546);
   coded_index<float> index(10, coded_graph);
-  coded_add(index, data, 0, data.rows);
+  add_rows(index, data, 0, data.rows);
   index.trim();
   std::vector<neighbor<float>> out(10);
   std::error_code ec;
@@ -995,14 +769,14 @@ TEST_CASE("a search by codes allocates nothing after the first as wide, and is s
 
 TEST_CASE("codes take their bytes for each vector, and little more") {
   const std::size_t rows = 2000;
-  const coded_data<float> data(rows, 16, 547);
+  const keyed_rows<float> data(rows, 16, 547);
   hnsw_index<float> plain(16, coded_sparse);
-  coded_add(plain, data, 0, rows);
+  add_rows(plain, data, 0, rows);
   plain.trim();
   for (const std::size_t code_bytes : {64u, 128u, 192u}) {
     const auto before = test::allocations();
     coded_index<float> index(16, coded_sparse, {}, {.code_bytes = code_bytes});
-    coded_add(index, data, 0, rows);
+    add_rows(index, data, 0, rows);
     static_cast<void>(index.search(data.view()[0]));
     CHECK(index.memory_bytes() == test::allocations().bytes - before.bytes + sizeof(index));
     index.trim();
@@ -1039,9 +813,9 @@ TEST_CASE("options of codes that are out of range are refused") {
 }
 
 TEST_CASE("bad queries are refused by codes as by vectors") {
-  const coded_data<float> data(520, 4, 548);
+  const keyed_rows<float> data(520, 4, 548);
   coded_index<float, metrics::cosine> index(4, coded_sparse);
-  coded_add(index, data, 0, data.rows);
+  add_rows(index, data, 0, data.rows);
   std::error_code ec;
   const std::vector<neighbor<float>> before(10, {5, 5.0f});
   auto out = before;
@@ -1081,50 +855,47 @@ TEST_CASE("bad queries are refused by codes as by vectors") {
 }
 
 TEST_CASE("an index with codes moves, and what it replaces goes back to its own resource") {
-  const coded_data<float> data(700, 8, 549);
-  coded_resource memory, other;
+  const keyed_rows<float> data(700, 8, 549);
+  failing_resource memory, other;
   {
-    coded_index<float> index(8, coded_in(memory)), replaced(8, coded_in(other), {}, {.code_bytes = 192});
-    coded_add(index, data, 0, 600);
-    coded_add(replaced, data, 0, 550);
-    const coded_image before(index, data);
+    coded_index<float> index(8, in_memory(memory, coded_sparse)),
+        replaced(8, in_memory(other, coded_sparse), {}, {.code_bytes = 192});
+    add_rows(index, data, 0, 600);
+    add_rows(replaced, data, 0, 550);
+    const index_image before(index, data);
     const std::size_t held = memory.bytes();
     coded_index<float> moved(std::move(index));
-    CHECK(coded_image(moved, data) == before);
+    CHECK(index_image(moved, data) == before);
     replaced = std::move(moved);
     CHECK(other.bytes() == 0);
     CHECK(memory.bytes() == held);
-    CHECK(coded_image(replaced, data) == before);
+    CHECK(index_image(replaced, data) == before);
     CHECK(memory.bytes() == replaced.memory_bytes() - sizeof(replaced));
-    coded_add(replaced, data, 600, 100);
-    CHECK(coded_lost(replaced, data, 0, 700, {.k = 1, .ef = 80}) <= 3);
+    add_rows(replaced, data, 600, 100);
+    CHECK(count_lost(replaced, data, 0, 700, {.k = 1, .ef = 80}) <= 3);
     CHECK(other.bytes() == 0);
     index = coded_index<float>(8, coded_sparse);
-    coded_add(index, data, 0, 520);
-    CHECK(coded_lost(index, data, 0, 520, {.k = 1, .ef = 80}) <= 3);
+    add_rows(index, data, 0, 520);
+    CHECK(count_lost(index, data, 0, 520, {.k = 1, .ef = 80}) <= 3);
   }
   CHECK(memory.bytes() == 0);
 }
 
 TEST_CASE("what measures vectors in an index without codes does so in one with them") {
-  const coded_data<float> data(700, 12, 550);
+  const keyed_rows<float> data(700, 12, 550);
   coded_index<float> index(12, coded_graph);
   hnsw_index<float> plain(12, coded_graph);
   flat_index<float> flat(12);
-  coded_add(index, data, 0, data.rows);
-  coded_add(plain, data, 0, data.rows);
+  add_rows(index, data, 0, data.rows);
+  add_rows(plain, data, 0, data.rows);
   flat.add(data.keys, data.view());
-  struct growing {
-    std::size_t first_width() const { return 12; }
-    std::size_t next_width(const search_progress<float>& p) const { return p.width < 40 ? p.width + 12 : 0; }
-  };
   std::vector<neighbor<float>> out(10), expected(10);
   std::error_code ec;
   bool same = true;
   for (std::size_t q = 0; q < data.rows; q += 20) {
     const auto query = data.view()[q];
-    same = same && index.search_in_steps(query, {.k = 10, .ef = 64}, out, growing{}, ec) == 10 &&
-           plain.search_in_steps(query, {.k = 10, .ef = 64}, expected, growing{}, ec) == 10 &&
+    same = same && index.search_in_steps(query, {.k = 10, .ef = 64}, out, test::growing_width{}, ec) == 10 &&
+           plain.search_in_steps(query, {.k = 10, .ef = 64}, expected, test::growing_width{}, ec) == 10 &&
            out == expected;
     same = same && index.search_exact(query, 10, out, ec) == 10 && out == flat.search(query, {.k = 10});
     static_cast<void>(index.search(query));  // by codes, between them
@@ -1144,25 +915,8 @@ TEST_CASE("what measures vectors in an index without codes does so in one with t
 }
 
 TEST_CASE("threads search by codes side by side, while scratch is trimmed") {
-#if ALIDADE_HAS_THREADS
-  const coded_data<float> data(600, 8, 551);
+  const keyed_rows<float> data(600, 8, 551);
   coded_index<float> index(8, coded_graph);
-  coded_add(index, data, 0, data.rows);
-  std::vector<std::vector<neighbor<float>>> expected(data.rows);
-  for (std::size_t q = 0; q < data.rows; ++q) expected[q] = index.search(data.view()[q], {.k = 6, .ef = 9});
-  std::atomic<std::size_t> wrong{0};
-  std::vector<std::thread> threads;
-  for (std::size_t t = 0; t < 4; ++t) {
-    threads.emplace_back([&, t] {
-      std::vector<neighbor<float>> out(6);
-      for (std::size_t q = 0; q < data.rows; ++q) {
-        std::error_code ec;
-        if (index.search(data.view()[q], {.k = 6, .ef = 9}, out, ec) != 6 || out != expected[q]) ++wrong;
-        if (q % 50 == t) index.trim();
-      }
-    });
-  }
-  for (std::thread& t : threads) t.join();
-  CHECK(wrong == 0);
-#endif
+  add_rows(index, data, 0, data.rows);
+  test::check_side_by_side(index, index, data.view());
 }

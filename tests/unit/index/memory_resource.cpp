@@ -2,8 +2,6 @@
 
 #include <algorithm>
 #include <atomic>
-#include <cstdlib>
-#include <new>
 #include <system_error>
 #include <thread>
 #include <utility>
@@ -15,49 +13,18 @@
 #include <alidade/memory/memory_pool_synchronized.hpp>
 
 #include "../../counting_new.hpp"
+#include "../../failing_resource.hpp"
+#include "../../index_support.hpp"
 #include "../../support.hpp"
 
 using namespace alidade;
+using test::bytes_beside_itself;
+using test::failing_resource;
+using test::in_memory;
 
 namespace {
 
-/// Of malloc, so that what operator new is asked for can be told apart. At the n-th allocation from now it is exhausted.
-class malloc_resource final : public memory_resource {
- public:
-  void fail_at(std::size_t n) { until_failure_ = n; }
-  std::size_t bytes() const { return bytes_; }
-
- private:
-  void* do_allocate(std::size_t size, std::size_t alignment) override {
-    if (until_failure_ != 0 && until_failure_.fetch_sub(1) == 1) throw memory_pool_exhausted();
-    alignment = std::max(alignment, sizeof(void*));
-    void* const block =
-        std::aligned_alloc(alignment, detail::round_up(std::max<std::size_t>(size, 1), alignment));
-    if (block == nullptr) throw std::bad_alloc();
-    bytes_ += size;
-    return block;
-  }
-  void do_deallocate(void* block, std::size_t size, std::size_t) override {
-    bytes_ -= size;
-    std::free(block);
-  }
-  bool do_is_equal(const memory_resource& other) const noexcept override { return this == &other; }
-
-  std::atomic<std::size_t> until_failure_{0};
-  std::atomic<std::size_t> bytes_{0};
-};
-
 constexpr hnsw_options small_graph{.M = 4, .ef_construction = 20};
-
-hnsw_options in(memory_resource& memory, hnsw_options options = small_graph) {
-  options.memory = &memory;
-  return options;
-}
-
-template <class Index>
-std::size_t bytes_beside_itself(const Index& index) {
-  return index.memory_bytes() - sizeof(index);
-}
 
 /// What can be told of an index from outside.
 struct image {
@@ -77,7 +44,7 @@ struct image {
 TEST_CASE_TEMPLATE("an index has all of its memory from its resource, counted to the byte", Pool, memory_pool,
                    synchronized_memory_pool, checked_memory_pool) {
   const test::dataset<float> data(1500, 24, 51);
-  malloc_resource upstream;
+  failing_resource upstream;
   {
     Pool pool({.byte_limit = 100'000'000}, &upstream);
     hnsw_index<float> expected(24, small_graph);
@@ -86,7 +53,7 @@ TEST_CASE_TEMPLATE("an index has all of its memory from its resource, counted to
     std::error_code ec;
     const std::size_t before = test::allocations().calls;
     {
-      hnsw_index<float> index(24, in(pool));
+      hnsw_index<float> index(24, in_memory(pool, small_graph));
       CHECK(pool.stats().used_bytes == 0);
       index.reserve(500);
       index.add(std::span(data.keys).first(1000), data.view(0, 1000));
@@ -135,7 +102,7 @@ TEST_CASE("threads that add and search at once share a pool") {
 
   synchronized_memory_pool pool;
   flat_index<float> exact(16, {.memory = &pool});
-  hnsw_index<float> index(16, in(pool));
+  hnsw_index<float> index(16, in_memory(pool, small_graph));
   index.add(std::span(data.keys).first(700), data.view(0, 700), {.threads = 4});
   index.add(std::span(data.keys).last(500), data.view(700, 500), {.threads = 4});
   CHECK(index.graph_checksum() == expected.graph_checksum());
@@ -155,7 +122,7 @@ TEST_CASE("scratch may be trimmed while threads search") {
 #if ALIDADE_HAS_THREADS
   const test::dataset<float> data(600, 8, 53);
   synchronized_memory_pool pool;
-  hnsw_index<float> index(8, in(pool));
+  hnsw_index<float> index(8, in_memory(pool, small_graph));
   index.add(data.keys, data.view());
   const auto expected = index.search(data.view(), {.k = 5, .ef = 30});
   std::atomic<bool> equal{true};
@@ -188,8 +155,8 @@ TEST_CASE("whichever allocation of an addition fails, the index is as it was and
   for (const std::size_t threads : {1u, 3u}) {
     std::error_code ec = errc::budget_exceeded;
     for (std::size_t n = 1; ec; ++n) {
-      malloc_resource memory;
-      hnsw_index<float> index(6, in(memory));
+      failing_resource memory;
+      hnsw_index<float> index(6, in_memory(memory, small_graph));
       index.add(first, data.view(0, 150));
       memory.fail_at(n);
       const std::size_t result = index.add(second, data.view(150, 150), {.threads = threads}, ec);
@@ -210,8 +177,8 @@ TEST_CASE("whichever allocation of an addition fails, the index is as it was and
 TEST_CASE("so it is when vectors come one by one, from the first") {
   const test::dataset<float> data(140, 6, 55);
   hnsw_index<float> expected(6, small_graph);
-  malloc_resource memory;
-  hnsw_index<float> index(6, in(memory));
+  failing_resource memory;
+  hnsw_index<float> index(6, in_memory(memory, small_graph));
   std::size_t failures = 0;
   for (std::size_t i = 0; i < data.rows; ++i) {
     const image before(expected, data);
@@ -251,7 +218,7 @@ TEST_CASE("whatever the limit of its pool, an index holds whole additions and an
   std::vector<std::size_t> held(10, 0);
   for (std::size_t limit = 1000; limit < 400'000; limit += limit / 8) {
     memory_pool pool({.byte_limit = limit});
-    hnsw_index<float> index(20, in(pool));
+    hnsw_index<float> index(20, in_memory(pool, small_graph));
     ec.clear();
     std::size_t pieces = 0;
     for (; pieces < 10 && !ec; ++pieces) piece(index, pieces, ec);
@@ -274,7 +241,7 @@ TEST_CASE("whatever the limit of its pool, an index holds whole additions and an
 TEST_CASE("an addition that fails gives back what it had made room for") {
   const test::dataset<float> data(2000, 256, 57);
   memory_pool pool({.byte_limit = 2'300'000});  // for the rows, not for their links too
-  hnsw_index<float> index(256, in(pool, {.ef_construction = 20}));
+  hnsw_index<float> index(256, in_memory(pool, {.ef_construction = 20}));
   index.add(std::span(data.keys).first(100), data.view(0, 100));
   const std::size_t before = pool.stats().used_bytes;
   CHECK_THROWS_AS(index.add(std::span(data.keys).last(1900), data.view(100, 1900)), memory_pool_exhausted);
@@ -286,38 +253,17 @@ TEST_CASE("an addition that fails gives back what it had made room for") {
 
 TEST_CASE("a search that finds the pool exhausted says so, and the index answers when there is room") {
   const test::dataset<float> data(3000, 12, 58);
-  malloc_resource memory;
-  hnsw_index<float> index(12, in(memory));
+  failing_resource memory;
+  hnsw_index<float> index(12, in_memory(memory, small_graph));
   index.add(data.keys, data.view());
   const search_options wide{.k = 10, .ef = 3000};
   const auto expected = index.search(data.view()[1], wide);
-  std::vector<neighbor<float>> out(10);
-  std::error_code ec = errc::budget_exceeded;
-  std::size_t failures = 0;
-  for (std::size_t n = 1; ec; ++n, ++failures) {
-    index.trim();
-    memory.fail_at(n);
-    const std::size_t found = index.search(data.view()[1], wide, out, ec);
-    memory.fail_at(0);
-    if (!ec) break;
-    CHECK(ec == errc::budget_exceeded);
-    CHECK(found == 0);
-    index.trim();
-    memory.fail_at(n);
-    CHECK_THROWS_AS(index.search(data.view()[1], wide), memory_pool_exhausted);
-    memory.fail_at(0);
-    CHECK(index.search(data.view()[1], wide) == expected);
-    index.trim();
-    memory.fail_at(n);
-    CHECK(index.search(data.view(), wide, ec).empty());
-    CHECK(ec == errc::budget_exceeded);
-    CHECK(memory.bytes() == bytes_beside_itself(index));
-  }
-  CHECK(out == expected);
-  CHECK(failures >= 6);
+  CHECK(test::check_search_out_of_memory(index, memory, data.view(), wide) >= 6);
 
+  std::vector<neighbor<float>> out(10);
+  std::error_code ec;
   memory_pool pool({.byte_limit = 3'000'000});
-  hnsw_index<float> pooled(12, in(pool));
+  hnsw_index<float> pooled(12, in_memory(pool, small_graph));
   pooled.add(data.keys, data.view());
   pooled.trim();
   std::vector<void*> rest;
@@ -343,7 +289,8 @@ TEST_CASE("a moved index stays with its resource, and what it replaces goes back
   const test::dataset<float> data(200, 8, 59);
   memory_pool pool, other;
   {
-    hnsw_index<float> index(8, in(pool)), replaced(8, in(other)), of_new(8, small_graph);
+    hnsw_index<float> index(8, in_memory(pool, small_graph)), replaced(8, in_memory(other, small_graph)),
+        of_new(8, small_graph);
     flat_index<float> exact(8, {.memory = &pool}), exact_replaced(8, {.memory = &other});
     index.add(data.keys, data.view());
     replaced.add(std::span(data.keys).first(50), data.view(0, 50));
@@ -369,7 +316,7 @@ TEST_CASE("a moved index stays with its resource, and what it replaces goes back
 TEST_CASE_TEMPLATE("an exact index has all of its memory from its resource", Pool, memory_pool,
                    synchronized_memory_pool, checked_memory_pool) {
   const test::dataset<float> data(700, 24, 60);
-  malloc_resource upstream;
+  failing_resource upstream;
   Pool pool({}, &upstream);
   flat_index<float> expected(24);
   expected.add(data.keys, data.view());
@@ -399,7 +346,7 @@ TEST_CASE("an exact index that finds the pool exhausted is as it was") {
   const auto truth = expected.search(data.view()[3], {.k = 100});
   std::error_code ec = errc::budget_exceeded;
   for (std::size_t n = 1; ec; ++n) {
-    malloc_resource memory;
+    failing_resource memory;
     flat_index<float> index(24, {.memory = &memory});
     index.add(std::span(data.keys).first(100), data.view(0, 100));
     memory.fail_at(n);
@@ -414,7 +361,7 @@ TEST_CASE("an exact index that finds the pool exhausted is as it was") {
   ec = errc::budget_exceeded;
   std::size_t failures = 0;
   for (std::size_t n = 1; ec; ++n) {
-    malloc_resource memory;
+    failing_resource memory;
     flat_index<float> index(24, {.memory = &memory});
     index.add(std::span(data.keys).first(100), data.view(0, 100));
     memory.fail_at(n);

@@ -15,13 +15,13 @@
 #include <alidade/memory/aligned.hpp>
 #include <alidade/storage/section_file.hpp>
 
+#include "../../index_support.hpp"
 #include "../../support.hpp"
 #include "packed_support.hpp"
 
 using namespace alidade;
 using test::packed_copy;
 using test::packed_floats;
-using test::packed_growing;
 using test::packed_source;
 using test::packed_span;
 
@@ -60,7 +60,7 @@ bool packed_use(const Packed& packed, const std::vector<float>& query) {
     sorted = sorted && std::is_sorted(out.begin(), out.begin() + static_cast<std::ptrdiff_t>(count));
   }
   packed.search_exact(vector, 20, out, ec);
-  packed.search_in_steps(vector, {.k = 5, .ef = 60}, out, packed_growing{}, ec);
+  packed.search_in_steps(vector, {.k = 5, .ef = 60}, out, test::growing_width{}, ec);
   static_cast<void>(packed.contains(17));
   static_cast<void>(packed.stats());
   static_cast<void>(packed.graph_checksum());

@@ -1,14 +1,12 @@
 #include <doctest/doctest.h>
 
 #include <algorithm>
-#include <atomic>
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
 #include <span>
 #include <string>
 #include <system_error>
-#include <thread>
 #include <type_traits>
 #include <utility>
 #include <vector>
@@ -17,9 +15,10 @@
 #include <alidade/index/flat_index.hpp>
 #include <alidade/index/hnsw_index.hpp>
 #include <alidade/index/packed_index.hpp>
-#include <alidade/memory/aligned.hpp>
 #include <alidade/memory/memory_pool.hpp>
 
+#include "../../failing_resource.hpp"
+#include "../../index_support.hpp"
 #include "../../support.hpp"
 #include "../../temporary_path.hpp"
 #include "packed_support.hpp"
@@ -29,34 +28,11 @@ using test::packed_check;
 using test::packed_copy;
 using test::packed_floats;
 using test::packed_graph_options;
-using test::packed_growing;
 using test::packed_same;
 using test::packed_source;
 using test::packed_span;
 
 namespace {
-
-/// Counts bytes, and at the n-th allocation from now is exhausted.
-class packed_resource final : public memory_resource {
- public:
-  void fail_at(std::size_t n) { until_failure_ = n; }
-  std::size_t bytes() const { return bytes_; }
-
- private:
-  void* do_allocate(std::size_t size, std::size_t alignment) override {
-    if (until_failure_ != 0 && until_failure_.fetch_sub(1) == 1) throw memory_pool_exhausted();
-    void* const block = detail::allocate_from(nullptr, size, alignment);
-    bytes_ += size;
-    return block;
-  }
-  void do_deallocate(void* block, std::size_t size, std::size_t alignment) override {
-    bytes_ -= size;
-    detail::deallocate_to(nullptr, block, size, alignment);
-  }
-  bool do_is_equal(const memory_resource& other) const noexcept override { return this == &other; }
-
-  std::atomic<std::size_t> until_failure_{0}, bytes_{0};
-};
 
 /// A metric that files have no name for, and one with a name of its own.
 struct packed_nameless {
@@ -225,11 +201,10 @@ TEST_CASE("bad queries of a packed index are refused as by others") {
 }
 
 TEST_CASE("all memory of a packed index is its resource's, and where that is exhausted nothing is left") {
-  packed_resource memory;
+  test::failing_resource memory;
   {
-    hnsw_options options = packed_graph_options;
-    options.memory = &memory;
-    packed_floats<metrics::l2_squared, codecs::pca4> source(600, 8, 606, options);
+    packed_floats<metrics::l2_squared, codecs::pca4> source(600, 8, 606,
+                                                            test::in_memory(memory, packed_graph_options));
     source.index.trim();
     const std::size_t before = memory.bytes();
     std::size_t failures = 0;
@@ -341,27 +316,9 @@ TEST_CASE("an adaptive search runs over a packed index as over another") {
 }
 
 TEST_CASE("threads search a packed index side by side, while scratch is trimmed") {
-#if ALIDADE_HAS_THREADS
   const packed_floats<metrics::l2_squared, codecs::pca4> source(600, 8);
   auto packed = source.index.pack();
-  std::atomic<std::size_t> wrong{0};
-  std::vector<std::vector<neighbor<float>>> expected(600);
-  for (std::size_t q = 0; q < 600; ++q)
-    expected[q] = source.index.search(source.view()[q], {.k = 6, .ef = 9});
-  std::vector<std::thread> threads;
-  for (std::size_t t = 0; t < 4; ++t) {
-    threads.emplace_back([&, t] {
-      std::vector<neighbor<float>> out(6);
-      for (std::size_t q = 0; q < 600; ++q) {
-        std::error_code ec;
-        if (packed.search(source.view()[q], {.k = 6, .ef = 9}, out, ec) != 6 || out != expected[q]) ++wrong;
-        if (q % 50 == t) packed.trim();
-      }
-    });
-  }
-  for (std::thread& t : threads) t.join();
-  CHECK(wrong == 0);
-#endif
+  test::check_side_by_side(packed, source.index, source.view());
 }
 
 TEST_CASE("doubles beyond any float are packed with their codes") {

@@ -1,12 +1,10 @@
 #include <doctest/doctest.h>
 
 #include <algorithm>
-#include <atomic>
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
 #include <cstdlib>
-#include <cstring>
 #include <limits>
 #include <span>
 #include <system_error>
@@ -16,11 +14,14 @@
 
 #include <alidade/index/flat_index.hpp>
 #include <alidade/index/hnsw_index.hpp>
-#include <alidade/memory/memory_pool.hpp>
 
-#include "../../support.hpp"
+#include "../../failing_resource.hpp"
+#include "../../index_support.hpp"
 
 using namespace alidade;
+using test::add_rows;
+using test::failing_resource;
+using test::keyed_rows;
 
 namespace {
 
@@ -31,35 +32,6 @@ using stored_halves = hnsw_index<float, Metric, Codec, storage::f16>;
 using stored_l2 = stored_bytes<metrics::l2_squared>;
 
 constexpr hnsw_options stored_graph{.M = 8, .ef_construction = 40};
-
-struct stored_data {
-  std::size_t rows, columns;
-  std::vector<float> values;
-  std::vector<std::uint64_t> keys;
-
-  stored_data(std::size_t rows_, std::size_t columns_, std::uint32_t seed, float mean = 0)
-      : rows(rows_),
-        columns(columns_),
-        values(test::dataset<float>(rows_, columns_, seed).values),
-        keys(rows_) {
-    for (float& x : values) x += mean;
-    for (std::size_t i = 0; i < rows; ++i) keys[i] = (i * 7919 + 5) % 100'003;
-  }
-  matrix_view<float> view() const { return {values.data(), rows, columns}; }
-  matrix_view<float> view(std::size_t first, std::size_t count) const {
-    return {values.data() + first * columns, count, columns};
-  }
-  std::span<const std::uint64_t> some_keys(std::size_t first, std::size_t count) const {
-    return std::span(keys).subspan(first, count);
-  }
-  std::span<float> row(std::size_t i) { return std::span(values).subspan(i * columns, columns); }
-};
-
-template <class Index>
-void stored_add(Index& index, const stored_data& data, std::size_t first, std::size_t count,
-                std::size_t threads = 1) {
-  index.add(data.some_keys(first, count), data.view(first, count), {.threads = threads});
-}
 
 template <class Index>
 std::vector<neighbor<float>> stored_exact(const Index& index, std::span<const float> query, std::size_t k) {
@@ -74,11 +46,11 @@ std::vector<neighbor<float>> stored_exact(const Index& index, std::span<const fl
 template <class Index, class Metric>
 void stored_check(std::size_t d, double recall, double error, float mean = 0) {
   const std::size_t rows = 700, count = 40;
-  const stored_data data(rows + count, d, 701, mean);
+  const keyed_rows<float> data(rows + count, d, 701, mean);
   Index index(d, stored_graph);
   flat_index<float, Metric> flat(d);
-  stored_add(index, data, 0, 400);
-  stored_add(index, data, 400, rows - 400, 2);
+  add_rows(index, data, 0, 400);
+  add_rows(index, data, 400, rows - 400, 2);
   flat.add(data.some_keys(0, rows), data.view(0, rows));
   CAPTURE(d);
   std::size_t hits = 0, searched = 0, wrong = 0;
@@ -113,34 +85,6 @@ void stored_check(std::size_t d, double recall, double error, float mean = 0) {
   CHECK(std::sqrt(squares / all_squares) < error);
 }
 
-class stored_resource final : public memory_resource {
- public:
-  void fail_at(std::size_t n) { until_failure_ = n; }
-  std::size_t bytes() const { return bytes_; }
-  std::size_t allocations() const { return allocations_; }
-
- private:
-  void* do_allocate(std::size_t size, std::size_t alignment) override {
-    if (until_failure_ != 0 && until_failure_.fetch_sub(1) == 1) throw memory_pool_exhausted();
-    alignment = std::max(alignment, sizeof(void*));
-    void* const block = std::aligned_alloc(
-        alignment, (std::max<std::size_t>(size, 1) + alignment - 1) / alignment * alignment);
-    if (block == nullptr) throw std::bad_alloc();
-    std::memset(block, 0x5b, size);
-    bytes_ += size;
-    ++allocations_;
-    return block;
-  }
-  void do_deallocate(void* block, std::size_t size, std::size_t) override {
-    std::memset(block, 0xa7, size);
-    bytes_ -= size;
-    std::free(block);
-  }
-  bool do_is_equal(const memory_resource& other) const noexcept override { return this == &other; }
-
-  std::atomic<std::size_t> until_failure_{0}, bytes_{0}, allocations_{0};
-};
-
 struct stored_image {
   std::size_t size, clamped;
   std::uint64_t checksum;
@@ -172,24 +116,24 @@ TEST_CASE("vectors in signed bytes are searched by codes as others are") {
   stored_check<stored_bytes<metrics::l2_squared, codecs::pca4>, metrics::l2_squared>(130, 0.96, 0.02);
   stored_check<stored_bytes<metrics::inner_product, codecs::pca4>, metrics::inner_product>(24, 0.94, 0.03);
   // Bytes are their own codes of sq8.
-  const stored_data data(600, 20, 702);
+  const keyed_rows<float> data(600, 20, 702);
   stored_bytes<metrics::l2_squared, codecs::sq8> coded(20, stored_graph);
   stored_l2 index(20, stored_graph);
-  stored_add(coded, data, 0, 600);
-  stored_add(index, data, 0, 600);
+  add_rows(coded, data, 0, 600);
+  add_rows(index, data, 0, 600);
   CHECK(coded.memory_bytes() == index.memory_bytes());
   CHECK(coded.search(data.view()[3]) == index.search(data.view()[3]));
 }
 
 TEST_CASE("dimensions of their own scale are no trouble for signed bytes") {
-  stored_data data(740, 64, 703);
+  keyed_rows<float> data(740, 64, 703);
   for (std::size_t i = 0; i < data.rows; ++i) {
     data.row(i)[5] *= 30;
     data.row(i)[60] += 200;
   }
   stored_l2 index(64, stored_graph);
   flat_index<float> flat(64);
-  stored_add(index, data, 0, 700);
+  add_rows(index, data, 0, 700);
   flat.add(data.some_keys(0, 700), data.view(0, 700));
   std::size_t hits = 0;
   for (std::size_t q = 700; q < 740; ++q) {
@@ -202,13 +146,13 @@ TEST_CASE("dimensions of their own scale are no trouble for signed bytes") {
 }
 
 TEST_CASE("an index that stores halves is the one of halves, and takes floats") {
-  const stored_data data(700, 20, 704);
+  const keyed_rows<float> data(700, 20, 704);
   std::vector<f16> halves;
   for (const float x : data.values) halves.push_back(f16(x));
   const matrix_view<f16> half_rows(halves.data(), data.rows, data.columns);
   stored_halves<metrics::l2_squared> index(20, stored_graph);
   hnsw_index<f16> of_halves(20, stored_graph);
-  stored_add(index, data, 0, data.rows);
+  add_rows(index, data, 0, data.rows);
   of_halves.add(data.keys, half_rows);
   CHECK(index.graph_checksum() == of_halves.graph_checksum());
   bool same = true;
@@ -224,18 +168,18 @@ TEST_CASE("an index that stores halves is the one of halves, and takes floats") 
 }
 
 TEST_CASE("a component that no half float holds is an error that names the row") {
-  stored_data data(100, 6, 705);
+  keyed_rows<float> data(100, 6, 705);
   stored_halves<metrics::l2_squared> index(6, stored_graph);
-  stored_add(index, data, 0, 50);
+  add_rows(index, data, 0, 50);
   const std::uint64_t checksum = index.graph_checksum();
   for (const float far : {65520.0f, -65520.0f, 1e30f, std::numeric_limits<float>::max()}) {
-    stored_data bad = data;
+    keyed_rows<float> bad = data;
     bad.row(70)[4] = far;
     std::error_code ec;
     CHECK(index.add(bad.some_keys(50, 50), bad.view(50, 50), ec) == 20);
     CHECK(ec == errc::not_representable);
     try {
-      stored_add(index, bad, 50, 50);
+      add_rows(index, bad, 50, 50);
       FAIL("it was accepted");
     } catch (const error& e) {
       CHECK(e.code() == errc::not_representable);
@@ -247,11 +191,11 @@ TEST_CASE("a component that no half float holds is an error that names the row")
     CHECK(index.graph_checksum() == checksum);
     // Directions have no size; bfloat16 has the range of floats.
     stored_halves<metrics::cosine> by_angle(6, stored_graph);
-    stored_add(by_angle, bad, 50, 50);
+    add_rows(by_angle, bad, 50, 50);
     CHECK(by_angle.search(bad.view()[70], {.k = 1})[0].key == bad.keys[70]);
     if (std::abs(far) > 3.39e38f) continue;
     hnsw_index<float, metrics::l2_squared, codecs::none, storage::bf16> wide(6, stored_graph);
-    stored_add(wide, bad, 50, 50);
+    add_rows(wide, bad, 50, 50);
     CHECK(wide.size() == 50);
   }
   data.row(0)[0] = 65504.0f;
@@ -262,19 +206,19 @@ TEST_CASE("a component that no half float holds is an error that names the row")
 }
 
 TEST_CASE("bad vectors are refused by indexes that store other forms as by others") {
-  stored_data data(200, 6, 706);
+  keyed_rows<float> data(200, 6, 706);
   stored_l2 index(6, stored_graph);
   stored_bytes<metrics::cosine> by_angle(6, stored_graph);
   const auto refuse = [&](auto& to, auto spoil, errc code) {
     for (const std::size_t before : {0u, 100u}) {
-      if (to.size() < before) stored_add(to, data, 0, before);
-      stored_data bad = data;
+      if (to.size() < before) add_rows(to, data, 0, before);
+      keyed_rows<float> bad = data;
       spoil(bad, before + 40);
       const std::size_t held = to.memory_bytes(), clamped = to.clamped_components();
       std::error_code ec;
       CHECK(to.add(bad.some_keys(before, 100), bad.view(before, 100), ec) == 40);
       CHECK(ec == code);
-      CHECK_THROWS_AS(stored_add(to, bad, before, 100), error);
+      CHECK_THROWS_AS(add_rows(to, bad, before, 100), error);
       CHECK(to.size() == before);
       CHECK(to.clamped_components() == clamped);
       CHECK(to.memory_bytes() < held + 4096);
@@ -310,15 +254,15 @@ TEST_CASE("bad vectors are refused by indexes that store other forms as by other
 }
 
 TEST_CASE("what is beyond the range of signed bytes is clamped and counted") {
-  stored_data data(1000, 16, 707);
+  keyed_rows<float> data(1000, 16, 707);
   stored_l2 index(16, stored_graph);
-  stored_add(index, data, 0, 500);
+  add_rows(index, data, 0, 500);
   CHECK(index.clamped_components() < 500 * 16 / 500);
   const std::size_t before = index.clamped_components();
   for (std::size_t i = 500; i < 600; ++i) {
     for (float& x : data.row(i)) x *= 50;
   }
-  stored_add(index, data, 500, 100);
+  add_rows(index, data, 500, 100);
   const std::size_t after = index.clamped_components();
   CHECK(after > before + 100 * 16 / 2);
   CHECK(after <= before + 100 * 16);
@@ -330,21 +274,21 @@ TEST_CASE("what is beyond the range of signed bytes is clamped and counted") {
   CHECK(index.clamped_components() == after);
   // One by one they count the same.
   stored_l2 other(16, stored_graph);
-  stored_add(other, data, 0, 500);
+  add_rows(other, data, 0, 500);
   for (std::size_t i = 500; i < 600; ++i) other.add(data.keys[i], data.view()[i]);
   CHECK(other.clamped_components() == after);
 }
 
 TEST_CASE("signed bytes are calibrated by the first addition, or before it") {
-  const stored_data data(800, 12, 708);
+  const keyed_rows<float> data(800, 12, 708);
   const std::span<const float> query = data.view()[5];
   stored_l2 first(12, stored_graph), calibrated(12, stored_graph), twice(12, stored_graph);
-  stored_add(first, data, 0, 800);
+  add_rows(first, data, 0, 800);
   calibrated.calibrate_storage(data.view());
   twice.calibrate_storage(data.view(0, 3));
   twice.calibrate_storage(data.view());
   for (auto* const index : {&calibrated, &twice}) {
-    for (std::size_t i = 0; i < 800; i += 100) stored_add(*index, data, i, 100);
+    for (std::size_t i = 0; i < 800; i += 100) add_rows(*index, data, i, 100);
     CHECK(stored_exact(*index, query, 800) == stored_exact(first, query, 800));
     CHECK(index->clamped_components() == first.clamped_components());
   }
@@ -380,44 +324,36 @@ TEST_CASE("signed bytes are calibrated by the first addition, or before it") {
 }
 
 TEST_CASE("whichever allocation fails, an index of signed bytes is as it was, with what it had learnt") {
-  const stored_data data(500, 5, 709), others(100, 5, 710, 40);
+  const keyed_rows<float> data(500, 5, 709), others(100, 5, 710, 40);
   const std::span<const float> query = data.view()[9];
   for (const std::size_t before : {0u, 1u, 200u}) {
-    stored_resource memory;
-    hnsw_options options{.M = 2, .ef_construction = 3};
-    stored_l2 expected(5, options);
-    options.memory = &memory;
-    stored_l2 index(5, options);
+    failing_resource memory;
+    constexpr hnsw_options options{.M = 2, .ef_construction = 3};
+    stored_l2 expected(5, options), index(5, test::in_memory(memory, options));
     if (before != 0) {
-      stored_add(expected, data, 0, before);
-      stored_add(index, data, 0, before);
+      add_rows(expected, data, 0, before);
+      add_rows(index, data, 0, before);
     }
     const stored_image as_it_was(expected, query);
-    std::error_code ec = errc::budget_exceeded;
-    std::size_t failures = 0;
-    for (std::size_t n = 1; ec; n += 1 + n / 4, ++failures) {
-      index.trim();
-      memory.fail_at(n);
-      const std::size_t result =
-          index.add(data.some_keys(before, 300), data.view(before, 300), {.threads = 2}, ec);
-      memory.fail_at(0);
-      CHECK(memory.bytes() == index.memory_bytes() - sizeof(index));
-      if (!ec) break;
-      CHECK(ec == errc::budget_exceeded);
+    std::size_t result = 0;
+    const auto attempt = [&](std::error_code& ec) {
+      result = index.add(data.some_keys(before, 300), data.view(before, 300), {.threads = 2}, ec);
+    };
+    const std::size_t failures = test::run_out_of_memory(index, memory, 4, attempt, [&] {
       CHECK(result == error::no_row);
-      CHECK(stored_image(index, query) == as_it_was);
-    }
+      const bool same = stored_image(index, query) == as_it_was;
+      CHECK(same);
+      return same;
+    });
     CHECK(failures > 5);
-    stored_add(expected, data, before, 300);
+    add_rows(expected, data, before, 300);
     CHECK(stored_image(index, query) == stored_image(expected, query));
   }
   // After a first addition that failed late another one is learnt from, as though it were the first; calibrations before it stay.
   for (const bool calibrated : {false, true}) {
-    stored_resource memory;
-    hnsw_options options{.M = 2, .ef_construction = 3};
-    stored_l2 expected(5, options);
-    options.memory = &memory;
-    stored_l2 index(5, options);
+    failing_resource memory;
+    constexpr hnsw_options options{.M = 2, .ef_construction = 3};
+    stored_l2 expected(5, options), index(5, test::in_memory(memory, options));
     if (calibrated) {
       expected.calibrate_storage(data.view());
       index.calibrate_storage(data.view());
@@ -434,13 +370,13 @@ TEST_CASE("whichever allocation fails, an index of signed bytes is as it was, wi
     }
     REQUIRE(ec);
     CHECK(failed_at == 35);
-    stored_add(index, others, 0, 100);
-    stored_add(expected, others, 0, 100);
+    add_rows(index, others, 0, 100);
+    add_rows(expected, others, 0, 100);
     CHECK(stored_image(index, query) == stored_image(expected, query));
     CHECK((index.clamped_components() > 100) == calibrated);
   }
   stored_l2 empty(5);
-  stored_resource memory;
+  failing_resource memory;
   stored_l2 index(5, {.memory = &memory});
   std::error_code ec = errc::budget_exceeded;
   for (std::size_t n = 1; ec; ++n) {
@@ -449,19 +385,19 @@ TEST_CASE("whichever allocation fails, an index of signed bytes is as it was, wi
     memory.fail_at(0);
     CHECK(memory.bytes() == index.memory_bytes() - sizeof(index));
   }
-  stored_add(index, data, 0, 100);
+  add_rows(index, data, 0, 100);
 }
 
 TEST_CASE("numbers of any size are stored in signed bytes, and answers are sorted") {
   for (const float size : {1e-42f, 1e-30f, 1e-18f, 1e-6f, 1e6f, 1e17f, 1e25f, 1e30f, 3e38f}) {
-    stored_data data(300, 10, 711);
+    keyed_rows<float> data(300, 10, 711);
     for (float& x : data.values) x = std::clamp(x, -1.0f, 1.0f) * size;
     stored_l2 index(10, stored_graph);
     stored_bytes<metrics::inner_product> products(10, stored_graph);
     stored_bytes<metrics::cosine> by_angle(10, stored_graph);
-    stored_add(index, data, 0, 200);
-    stored_add(products, data, 0, 200);
-    stored_add(by_angle, data, 0, 200);
+    add_rows(index, data, 0, 200);
+    add_rows(products, data, 0, 200);
+    add_rows(by_angle, data, 0, 200);
     CAPTURE(size);
     for (std::size_t q = 0; q < 300; q += 9) {
       const auto check = [&](const auto& found) {
@@ -481,11 +417,11 @@ TEST_CASE("numbers of any size are stored in signed bytes, and answers are sorte
   }
   // Some far out among the first ones; others far out later.
   for (const float far : {1e6f, 1e30f, 3e38f}) {
-    stored_data data(620, 16, 712);
+    keyed_rows<float> data(620, 16, 712);
     for (const std::size_t i : {13u, 600u, 601u}) data.row(i)[3] = i % 2 == 0 ? far : -far;
     stored_l2 index(16, stored_graph);
-    stored_add(index, data, 0, 600);
-    stored_add(index, data, 600, 20);
+    add_rows(index, data, 0, 600);
+    add_rows(index, data, 600, 20);
     std::size_t lost = 0;
     for (std::size_t q = 0; q < 600; ++q) {
       const auto found = index.search(data.view()[q], {.k = 1, .ef = 100});
@@ -502,12 +438,12 @@ TEST_CASE("products of small numbers and large ones are right in signed bytes, a
   for (const auto& sizes :
        {std::pair{1e22f, 1e-22f}, {1e28f, 1e-28f}, {1e-24f, 1e24f}, {1e-28f, 1e28f}, {1e22f, 1.0f}}) {
     const float size = sizes.first, query_size = sizes.second;
-    stored_data data(300, 10, 723);
+    keyed_rows<float> data(300, 10, 723);
     stored_bytes<metrics::inner_product> index(10, stored_graph);
     std::vector<float> query(data.row(290).begin(), data.row(290).end());
     for (float& x : query) x *= query_size;
     for (float& x : data.values) x *= size;
-    stored_add(index, data, 0, 200);
+    add_rows(index, data, 0, 200);
     double length = 0, longest = 0;
     for (const float x : query) length += static_cast<double>(x) * static_cast<double>(x);
     const auto exact = stored_exact(index, query, 200);
@@ -541,12 +477,12 @@ TEST_CASE("products of small numbers and large ones are right in signed bytes, a
 TEST_CASE("equal vectors, and zeros, are stored in signed bytes") {
   for (const float value : {0.0f, 3.1f, -1e20f, 1e-40f}) {
     for (const std::size_t count : {1u, 31u, 32u, 600u}) {
-      stored_data data(count, 7, 713);
+      keyed_rows<float> data(count, 7, 713);
       std::fill(data.values.begin(), data.values.end(), value);
       stored_l2 index(7, stored_graph);
       stored_bytes<metrics::inner_product> products(7, stored_graph);
-      stored_add(index, data, 0, count);
-      stored_add(products, data, 0, count);
+      add_rows(index, data, 0, count);
+      add_rows(products, data, 0, count);
       const auto all = index.search(data.view()[0], {.k = count, .ef = count});
       REQUIRE(all.size() == count);
       CHECK(std::is_sorted(all.begin(), all.end()));
@@ -558,20 +494,16 @@ TEST_CASE("equal vectors, and zeros, are stored in signed bytes") {
 }
 
 TEST_CASE("an index of signed bytes is the same for any number of threads, in batches and in steps") {
-  const stored_data data(900, 20, 714);
+  const keyed_rows<float> data(900, 20, 714);
   stored_l2 one(20, stored_graph);
-  stored_add(one, data, 0, 600);
-  stored_add(one, data, 600, 300);
+  add_rows(one, data, 0, 600);
+  add_rows(one, data, 600, 300);
   for (const std::size_t threads : {2u, 5u}) {
     stored_l2 other(20, stored_graph);
-    stored_add(other, data, 0, 600, threads);
-    stored_add(other, data, 600, 300, threads);
+    add_rows(other, data, 0, 600, threads);
+    add_rows(other, data, 600, 300, threads);
     CHECK(other.graph_checksum() == one.graph_checksum());
   }
-  struct growing {
-    std::size_t first_width() const { return 12; }
-    std::size_t next_width(const search_progress<float>& p) const { return p.width < 40 ? p.width + 12 : 0; }
-  };
   const auto batch = one.search(data.view(), {.k = 10, .ef = 900, .threads = 3});
   std::vector<neighbor<float>> out(10);
   std::error_code ec;
@@ -580,7 +512,7 @@ TEST_CASE("an index of signed bytes is the same for any number of threads, in ba
     const auto query = data.view()[q];
     const auto exact = stored_exact(one, query, 10);
     same = same && std::equal(batch[q].begin(), batch[q].end(), exact.begin(), exact.end());
-    same = same && one.search_in_steps(query, {.k = 10, .ef = 64}, out, growing{}, ec) == 10 &&
+    same = same && one.search_in_steps(query, {.k = 10, .ef = 64}, out, test::growing_width{}, ec) == 10 &&
            std::is_sorted(out.begin(), out.end()) && out[0].key == data.keys[q];
   }
   CHECK(same);
@@ -588,11 +520,11 @@ TEST_CASE("an index of signed bytes is the same for any number of threads, in ba
 
 TEST_CASE("an index of signed bytes and 4-bit codes takes less than 0.4 of hnswlib's memory") {
   const std::size_t rows = 3000, d = 512;
-  const stored_data data(rows, d, 715);
+  const keyed_rows<float> data(rows, d, 715);
   for (const std::size_t code_bytes : {64u, 192u}) {
     stored_bytes<metrics::l2_squared, codecs::pca4> index(d, {.M = 16, .ef_construction = 16}, {},
                                                           {.code_bytes = code_bytes});
-    stored_add(index, data, 0, rows);
+    add_rows(index, data, 0, rows);
     index.trim();
     // But for the projection, which is the same for any number of vectors: a matrix of floats, and of bytes.
     const std::size_t of_model = 2 * (code_bytes - 8) * (d + 1) * 5 + 3 * d * sizeof(float);
@@ -603,13 +535,11 @@ TEST_CASE("an index of signed bytes and 4-bit codes takes less than 0.4 of hnswl
 TEST_CASE(
     "an index of signed bytes has all of its memory from its resource, moves, and searches without "
     "allocations") {
-  const stored_data data(700, 20, 716);
-  stored_resource memory;
+  const keyed_rows<float> data(700, 20, 716);
+  failing_resource memory;
   {
-    hnsw_options options = stored_graph;
-    options.memory = &memory;
-    stored_l2 index(20, options);
-    stored_add(index, data, 0, 700);
+    stored_l2 index(20, test::in_memory(memory, stored_graph));
+    add_rows(index, data, 0, 700);
     std::vector<neighbor<float>> out(10);
     std::error_code ec;
     index.search(data.view()[3], {.ef = 200}, out, ec);
@@ -629,12 +559,12 @@ TEST_CASE(
 }
 
 TEST_CASE("doubles are stored in signed bytes too, and options out of range are refused") {
-  const stored_data data(300, 9, 717);
+  const keyed_rows<float> data(300, 9, 717);
   const std::vector<double> wide(data.values.begin(), data.values.end());
   hnsw_index<double, metrics::l2_squared, codecs::none, storage::sq8> index(9, stored_graph);
   stored_l2 narrow(9, stored_graph);
   index.add(data.keys, matrix_view<double>(wide.data(), 300, 9));
-  stored_add(narrow, data, 0, 300);
+  add_rows(narrow, data, 0, 300);
   CHECK(index.graph_checksum() == narrow.graph_checksum());
   CHECK(index.search(std::span(wide).first(9)) == narrow.search(data.view()[0]));
   const std::vector<double> huge(9, 1e300);
