@@ -3,22 +3,12 @@
 #include <algorithm>
 #include <cmath>
 #include <cstddef>
-#include <span>
 #include <vector>
 
 #include <alidade/quantize/hadamard_rotation.hpp>
 
 #include "../../support.hpp"
-
-namespace {
-
-double hadamard_product(std::span<const float> a, std::span<const float> b) {
-  double sum = 0;
-  for (std::size_t i = 0; i < a.size(); ++i) sum += static_cast<double>(a[i]) * static_cast<double>(b[i]);
-  return sum;
-}
-
-}  // namespace
+#include "quantize_support.hpp"
 
 TEST_CASE("the rotation leaves lengths and products as they are, in any number of dimensions") {
   test::random r(1);
@@ -29,8 +19,8 @@ TEST_CASE("the rotation leaves lengths and products as they are, in any number o
     alidade::detail::hadamard_rotate(y);
     CAPTURE(d);
     const double within = 2e-6 * static_cast<double>(d) + 1e-6;
-    CHECK(std::abs(hadamard_product(x, x) - hadamard_product(a, a)) < within);
-    CHECK(std::abs(hadamard_product(x, y) - hadamard_product(a, b)) < within);
+    CHECK(std::abs(test::product_of(x, x) - test::product_of(a, a)) < within);
+    CHECK(std::abs(test::product_of(x, y) - test::product_of(a, b)) < within);
     std::vector<float> again = a;
     alidade::detail::hadamard_rotate(again);
     CHECK(again == x);

@@ -2,16 +2,15 @@
 
 #include <cmath>
 #include <cstddef>
-#include <cstdint>
 #include <cstring>
 #include <limits>
 #include <span>
 #include <vector>
 
-#include <alidade/memory/aligned.hpp>
 #include <alidade/quantize/half_model.hpp>
 
 #include "../../support.hpp"
+#include "quantize_support.hpp"
 
 using namespace alidade;
 
@@ -20,34 +19,13 @@ namespace {
 using detail::centred_form;
 
 template <class Half, class Options>
-struct half_coded {
-  std::size_t dimension, count;
-  detail::half_model<Half, Options> model;
-  detail::aligned_bytes codes;
-
-  half_coded(const std::vector<float>& rows, std::size_t d, centred_form form)
-      : dimension(d), count(rows.size() / d), model(Options{}) {
-    CHECK(model.code_bytes() == 1);  // not yet known
-    model.train({}, d, form, 1);
-    codes = detail::aligned_bytes(count * model.code_bytes());
-    std::memset(codes.data(), 0xa5, codes.size());
-    model.encode(rows, {}, [&](std::size_t i) { return code(i); });
+struct half_coded : test::coded_rows<detail::half_model<Half, Options>> {
+  half_coded(const std::vector<float>& rows_, std::size_t d, centred_form form)
+      : test::coded_rows<detail::half_model<Half, Options>>(rows_, d, Options{}) {
+    CHECK(this->model.code_bytes() == 1);  // not yet known
+    this->learn(form, 0, 1);
   }
-  std::uint8_t* code(std::size_t i) {
-    return reinterpret_cast<std::uint8_t*>(codes.data()) + i * model.code_bytes();
-  }
-  const Half* halves(std::size_t i) { return reinterpret_cast<const Half*>(code(i)); }
-
-  std::vector<float> estimates(std::span<const float> query) {
-    detail::aligned_bytes scratch(model.query_bytes());
-    std::memset(scratch.data(), 0x5a, scratch.size());
-    const auto prepared = model.prepare(query, scratch.data());
-    std::vector<const std::uint8_t*> all;
-    for (std::size_t i = 0; i < count; ++i) all.push_back(code(i));
-    std::vector<float> out(count);
-    model.estimate(prepared, all.data(), count, out.data());
-    return out;
-  }
+  const Half* halves(std::size_t i) const { return reinterpret_cast<const Half*>(this->code(i)); }
 };
 
 template <class Half, class Options>
@@ -58,8 +36,8 @@ void half_check() {
     std::vector<Half> halves, asked;
     for (const float x : rows) halves.push_back(Half(x));
     for (const float x : query) asked.push_back(Half(x));
-    for (const centred_form form : {centred_form::distance, centred_form::product}) {
-      half_coded<Half, Options> x(rows, d, form);
+    for (const centred_form form : test::centred_forms) {
+      const half_coded<Half, Options> x(rows, d, form);
       CHECK(x.model.code_bytes() % (2 * d < 64 ? 2 : 64) == 0);
       const std::vector<float> estimates = x.estimates(query);
       std::size_t wrong = 0;
@@ -80,12 +58,12 @@ void half_check() {
 
 template <class Half, class Options>
 void half_check_extremes(float largest) {
-  for (const centred_form form : {centred_form::distance, centred_form::product}) {
+  for (const centred_form form : test::centred_forms) {
     for (const float size : {1e-45f, 1e-38f, 7e4f, 1e30f, 3.4e38f, std::numeric_limits<float>::infinity(),
                              std::numeric_limits<float>::quiet_NaN()}) {
       std::vector<float> rows(20 * 9, 1.0f);
       for (std::size_t i = 0; i < 90; ++i) rows[i] = i % 2 == 0 ? size : -size;
-      half_coded<Half, Options> x(rows, 9, form);
+      const half_coded<Half, Options> x(rows, 9, form);
       for (std::size_t i = 0; i < 9; ++i) CHECK(std::abs(static_cast<float>(x.halves(0)[i])) <= largest);
       for (const std::size_t query : {0u, 15u}) {
         for (const float e : x.estimates(std::span(rows).subspan(query * 9, 9))) CHECK_FALSE(std::isnan(e));

@@ -5,9 +5,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
-#include <functional>
 #include <limits>
-#include <numeric>
 #include <span>
 #include <utility>
 #include <vector>
@@ -19,83 +17,30 @@
 #include <alidade/quantize/projection.hpp>
 
 #include "../../support.hpp"
+#include "quantize_support.hpp"
 
 namespace {
 
 using alidade::detail::centred_form;
+using test::centred_forms;
+using test::normal_rows;
+using test::product_of;
+using test::same_bits;
 
-std::vector<float> pca4_gaussian(std::size_t count, std::size_t dimension, std::uint32_t seed,
-                                 float mean = 0) {
-  test::random r(seed);
-  std::vector<float> rows(count * dimension);
-  for (float& x : rows) x = mean + r.normal();
-  return rows;
-}
-
-/// A model that has learnt from the first rows, and the codes of all of them. What is written or read behind codes or a prepared query,
-/// the address sanitizer sees.
-struct pca4_coded {
-  std::size_t dimension, count;
-  std::vector<float> rows;
-  alidade::detail::pca4_model model;
-  alidade::detail::aligned_bytes codes;
-
+struct pca4_coded : test::coded_rows<alidade::detail::pca4_model> {
   pca4_coded(std::vector<float> rows_, std::size_t dimension_, centred_form form, std::size_t code_bytes = 64,
              std::size_t train_rows = 100, std::size_t threads = 1)
-      : dimension(dimension_),
-        count(rows_.size() / dimension_),
-        rows(std::move(rows_)),
-        model(alidade::codecs::pca4{code_bytes, 8192, 42}),
-        codes(count * code_bytes) {
-    const auto some = static_cast<std::ptrdiff_t>(std::min(train_rows, count) * dimension);
-    std::vector<float> sample(rows.begin(), rows.begin() + some);
+      : coded_rows(std::move(rows_), dimension_, alidade::codecs::pca4{code_bytes, 8192, 42}) {
     CHECK(model.dimension() == 0);
-    model.train(sample, dimension, form, threads);
+    learn(form, train_rows, threads);
     CHECK(model.dimension() == dimension);
-    std::memset(codes.data(), 0xa5, codes.size());
-    encode(rows, codes);
-  }
-
-  void encode(std::span<const float> from, alidade::detail::aligned_bytes& to) const {
-    std::vector<float> copy(from.begin(), from.end()), scratch(from.size() / dimension * model.row_floats());
-    model.encode(copy, scratch, [&](std::size_t i) {
-      return reinterpret_cast<std::uint8_t*>(to.data()) + i * model.code_bytes();
-    });
-  }
-
-  std::span<const float> row(std::size_t i) const {
-    return std::span(rows).subspan(i * dimension, dimension);
-  }
-  const std::uint8_t* code(std::size_t i) const {
-    return reinterpret_cast<const std::uint8_t*>(codes.data()) + i * model.code_bytes();
-  }
-  std::vector<const std::uint8_t*> all_codes() const {
-    std::vector<const std::uint8_t*> all;
-    for (std::size_t i = 0; i < count; ++i) all.push_back(code(i));
-    return all;
-  }
-
-  std::vector<float> estimates(std::span<const float> query) const {
-    alidade::detail::aligned_bytes scratch(model.query_bytes());
-    std::memset(scratch.data(), 0x5a, scratch.size());
-    std::vector<float> copy(query.begin(), query.end());  // which it centres
-    const alidade::detail::pca4_query prepared = model.prepare(copy, scratch.data());
-    std::vector<float> out(count);
-    model.estimate(prepared, all_codes().data(), count, out.data());
-    return out;
   }
 };
 
-double pca4_product(std::span<const float> a, std::span<const float> b) {
-  double sum = 0;
-  for (std::size_t i = 0; i < a.size(); ++i) sum += static_cast<double>(a[i]) * static_cast<double>(b[i]);
-  return sum;
-}
-
 /// What the estimates are of, less what is the same for all rows.
 double pca4_exact(centred_form form, std::span<const float> query, std::span<const float> row) {
-  return form == centred_form::distance ? pca4_product(row, row) - 2 * pca4_product(query, row)
-                                        : -pca4_product(query, row);
+  return form == centred_form::distance ? product_of(row, row) - 2 * product_of(query, row)
+                                        : -product_of(query, row);
 }
 
 /// How estimates differ from what they are of, but for a constant, in units of the deviation of what they are of; and how often the
@@ -140,21 +85,17 @@ pca4_quality pca4_measured(const pca4_coded& x, centred_form form, const std::ve
 
 float pca4_rounded_product(float a, float b) { return alidade::detail::unfused(a * b); }
 
-bool pca4_same_bits(float a, float b) { return std::memcmp(&a, &b, sizeof(a)) == 0; }
-
-constexpr centred_form pca4_forms[] = {centred_form::distance, centred_form::product};
-
 }  // namespace
 
 TEST_CASE("codes have the layout and the numbers that are documented") {
   for (const std::size_t code_bytes : {64u, 128u, 192u}) {
     for (const std::size_t d : {1u, 2u, 55u, 56u, 57u, 112u, 113u, 130u}) {
       if (code_bytes != 64 && d < 112) continue;
-      for (const centred_form form : pca4_forms) {
+      for (const centred_form form : centred_forms) {
         CAPTURE(code_bytes);
         CAPTURE(d);
         CAPTURE(static_cast<int>(form));
-        const std::vector<float> rows = pca4_gaussian(40, d, 1, 0.5f);
+        const std::vector<float> rows = normal_rows(40, d, 1, 0.5f);
         const pca4_coded x(rows, d, form, code_bytes);
         const std::size_t half = code_bytes - 8, n = std::min(d, 2 * half);
         CHECK(x.model.code_bytes() == code_bytes);
@@ -188,8 +129,7 @@ TEST_CASE("codes have the layout and the numbers that are documented") {
             }
           }
           least_cosine = std::min(least_cosine, uy / std::sqrt(uu * yy));
-          float tail[2];
-          std::memcpy(tail, x.code(r) + half, 8);
+          const std::pair<float, float> tail = x.tail(r);
           const double scale = form == centred_form::distance ? 2 : 1;
           double squares = 0, with_mean = 0;
           for (std::size_t i = 0; i < d; ++i) {
@@ -199,9 +139,9 @@ TEST_CASE("codes have the layout and the numbers that are documented") {
             with_mean += c * m;
           }
           const double offset = form == centred_form::distance ? squares : -with_mean;
-          worst_offset = std::max(worst_offset, std::abs(static_cast<double>(tail[0]) - offset) / squares);
+          worst_offset = std::max(worst_offset, std::abs(static_cast<double>(tail.first) - offset) / squares);
           worst_factor =
-              std::max(worst_factor, std::abs(static_cast<double>(tail[1]) / (-scale * yy / uy) - 1));
+              std::max(worst_factor, std::abs(static_cast<double>(tail.second) / (-scale * yy / uy) - 1));
         }
         CHECK(wrong == 0);
         CHECK(least_cosine > 0.985);
@@ -214,10 +154,10 @@ TEST_CASE("codes have the layout and the numbers that are documented") {
 
 TEST_CASE("estimates are what the formula says, to the bit, and the same one by one as together") {
   for (const std::size_t code_bytes : {64u, 128u, 192u}) {
-    for (const centred_form form : pca4_forms) {
+    for (const centred_form form : centred_forms) {
       const std::size_t d = code_bytes == 64 ? 100 : 150;
-      const pca4_coded x(pca4_gaussian(40, d, 2, -0.25f), d, form, code_bytes);
-      std::vector<float> query = pca4_gaussian(1, d, 3);
+      const pca4_coded x(normal_rows(40, d, 2, -0.25f), d, form, code_bytes);
+      std::vector<float> query = normal_rows(1, d, 3);
       alidade::detail::aligned_bytes scratch(x.model.query_bytes());
       std::memset(scratch.data(), 0x33, scratch.size());
       const alidade::detail::pca4_query prepared = x.model.prepare(query, scratch.data());
@@ -239,33 +179,19 @@ TEST_CASE("estimates are what the formula says, to the bit, and the same one by 
         std::int64_t product = 0;
         for (std::size_t i = 0; i + 8 < code_bytes; ++i)
           product += prepared.low[i] * (x.code(r)[i] % 16) + prepared.high[i] * (x.code(r)[i] / 16);
-        float tail[2];
-        std::memcpy(tail, x.code(r) + code_bytes - 8, 8);
+        const std::pair<float, float> tail = x.tail(r);
         const float scaled =
             pca4_rounded_product(prepared.scale, static_cast<float>(product)) + prepared.constant;
-        expected.push_back(pca4_rounded_product(tail[1], scaled) + tail[0]);
+        expected.push_back(pca4_rounded_product(tail.second, scaled) + tail.first);
       }
       test::random random(4);
       for (std::size_t count = 0; count <= 40; ++count) {
-        std::vector<const std::uint8_t*> codes;
         std::vector<std::size_t> which;
-        for (std::size_t i = 0; i < count; ++i) {  // in any order, some of them twice
+        for (std::size_t i = 0; i < count; ++i)  // in any order, some of them twice
           which.push_back(count == 40 ? i : random.below(40));
-          codes.push_back(x.code(which.back()));
-        }
-        std::vector<float> out(count + 1, 4711.0f);
-        x.model.estimate(prepared, codes.data(), count, out.data());
-        std::size_t wrong = 0;
-        for (std::size_t i = 0; i < count; ++i) {
-          wrong += static_cast<std::size_t>(!pca4_same_bits(out[i], expected[which[i]]));
-          float alone = 0;
-          x.model.estimate(prepared, &codes[i], 1, &alone);
-          wrong += static_cast<std::size_t>(!pca4_same_bits(alone, out[i]));
-        }
         CAPTURE(code_bytes);
         CAPTURE(count);
-        CHECK(wrong == 0);
-        CHECK(out[count] == 4711.0f);
+        x.check_estimates(prepared, which, expected);
       }
     }
   }
@@ -279,11 +205,11 @@ TEST_CASE("estimates come near to distances and have no bias, where all dimensio
   for (const shape& of :
        {shape{64, 16, 0.14}, shape{64, 100, 0.14}, shape{64, 112, 0.14}, shape{128, 200, 0.14}}) {
     const std::size_t d = of.dimension;
-    for (const centred_form form : pca4_forms) {
+    for (const centred_form form : centred_forms) {
       CAPTURE(d);
       CAPTURE(static_cast<int>(form));
-      const pca4_coded x(pca4_gaussian(1000, d, 5), d, form, of.code_bytes);
-      const pca4_quality all = pca4_measured(x, form, pca4_gaussian(25, d, 6));
+      const pca4_coded x(normal_rows(1000, d, 5), d, form, of.code_bytes);
+      const pca4_quality all = pca4_measured(x, form, normal_rows(25, d, 6));
       CHECK(all.error < of.error);
       CHECK(std::abs(all.bias) < 0.02);
       CHECK(all.correlation > 0.99);
@@ -310,7 +236,7 @@ TEST_CASE(
     }
     const std::vector<float> queries(points.begin() + 1000 * d, points.end());
     points.resize(1000 * d);
-    for (const centred_form form : pca4_forms) {
+    for (const centred_form form : centred_forms) {
       CAPTURE(mean);
       CAPTURE(static_cast<int>(form));
       const pca4_coded x(points, d, form);
@@ -325,7 +251,7 @@ TEST_CASE(
 
 TEST_CASE("an estimate is nearly exact for a query in the direction of the vector itself") {
   for (const std::size_t d : {1u, 2u, 3u, 20u, 100u, 112u}) {
-    const pca4_coded x(pca4_gaussian(60, d, 8, 1.0f), d, centred_form::distance);
+    const pca4_coded x(normal_rows(60, d, 8, 1.0f), d, centred_form::distance);
     std::vector<double> mean(d);
     for (std::size_t r = 0; r < 60; ++r) {
       for (std::size_t i = 0; i < d; ++i) mean[i] += static_cast<double>(x.row(r)[i]) / 60;
@@ -351,8 +277,8 @@ TEST_CASE("an estimate is nearly exact for a query in the direction of the vecto
 
 TEST_CASE("a code with room for more of the components estimates better") {
   constexpr std::size_t d = 200;
-  const std::vector<float> rows = pca4_gaussian(300, d, 9), queries = pca4_gaussian(5, d, 10);
-  for (const centred_form form : pca4_forms) {
+  const std::vector<float> rows = normal_rows(300, d, 9), queries = normal_rows(5, d, 10);
+  for (const centred_form form : centred_forms) {
     const pca4_quality some = pca4_measured(pca4_coded(rows, d, form, 64, 150), form, queries);
     const pca4_quality all = pca4_measured(pca4_coded(rows, d, form, 128, 150), form, queries);
     CHECK(some.error > 0.3);
@@ -364,8 +290,8 @@ TEST_CASE("a code with room for more of the components estimates better") {
 
 TEST_CASE("codes are the same for any number of threads, on a second time and alone") {
   for (const std::size_t d : {100u, 120u}) {
-    const std::vector<float> rows = pca4_gaussian(70, d, 11, 2.0f);
-    for (const centred_form form : pca4_forms) {
+    const std::vector<float> rows = normal_rows(70, d, 11, 2.0f);
+    for (const centred_form form : centred_forms) {
       const pca4_coded one(rows, d, form);
       for (const std::size_t threads : {2u, 3u}) {
         const pca4_coded other(rows, d, form, 64, 100, threads);
@@ -386,7 +312,7 @@ TEST_CASE("codes are the same for any number of threads, on a second time and al
 }
 
 TEST_CASE("equal vectors, and the mean itself, have codes that do no harm") {
-  for (const centred_form form : pca4_forms) {
+  for (const centred_form form : centred_forms) {
     for (const float value : {0.0f, 1.0f, -0.1f, 1e18f, 1e-18f, 1e-40f}) {
       for (const std::size_t d : {1u, 3u, 100u, 115u}) {
         CAPTURE(value);
@@ -395,21 +321,21 @@ TEST_CASE("equal vectors, and the mean itself, have codes that do no harm") {
         const std::vector<float> own = x.estimates(x.row(0));
         for (const float e : own) {
           CHECK(std::isfinite(e));
-          CHECK(pca4_same_bits(e, own[0]));
+          CHECK(same_bits(e, own[0]));
         }
         for (const float e : x.estimates(std::vector<float>(d, 3.0f))) CHECK(std::isfinite(e));
       }
     }
     // The mean among other vectors: as a row its estimate is 0, as a query it leaves the offsets.
     constexpr std::size_t d = 30;
-    std::vector<float> rows = pca4_gaussian(20, d, 12);
+    std::vector<float> rows = normal_rows(20, d, 12);
     for (std::size_t i = 0; i < 20 * d; ++i) rows.push_back(-rows[i]);
     rows.resize(41 * d, 0.0f);
     const pca4_coded x(rows, d, form);
     for (std::size_t r = 0; r < 41; ++r) CHECK(std::abs(x.estimates(x.row(r))[40]) < 1e-3f);
     const std::vector<float> from_mean = x.estimates(x.row(40));
     for (std::size_t r = 0; r < 41; ++r) {
-      const double offset = form == centred_form::distance ? pca4_product(x.row(r), x.row(r)) : 0;
+      const double offset = form == centred_form::distance ? product_of(x.row(r), x.row(r)) : 0;
       CHECK(static_cast<double>(from_mean[r]) == doctest::Approx(offset).epsilon(1e-4).scale(1));
     }
   }
@@ -417,8 +343,8 @@ TEST_CASE("equal vectors, and the mean itself, have codes that do no harm") {
 
 TEST_CASE("huge and tiny numbers have estimates of the order that others have") {
   constexpr std::size_t d = 100;
-  for (const centred_form form : pca4_forms) {
-    const std::vector<float> rows = pca4_gaussian(200, d, 13), queries = pca4_gaussian(10, d, 14);
+  for (const centred_form form : centred_forms) {
+    const std::vector<float> rows = normal_rows(200, d, 13), queries = normal_rows(10, d, 14);
     for (const float factor : {1e18f, 1e9f, 1e-9f, 1e-16f}) {
       std::vector<float> scaled = rows, scaled_queries = queries;
       for (float& v : scaled) v *= factor;
@@ -448,10 +374,10 @@ TEST_CASE("huge and tiny numbers have estimates of the order that others have") 
 
 TEST_CASE("numbers whose squares overflow, and infinity and NaN, end no program") {
   constexpr std::size_t d = 20;
-  for (const centred_form form : pca4_forms) {
+  for (const centred_form form : centred_forms) {
     for (const float size : {1e20f, 1e30f, 3e38f, std::numeric_limits<float>::infinity(),
                              std::numeric_limits<float>::quiet_NaN()}) {
-      std::vector<float> rows = pca4_gaussian(50, d, 15);
+      std::vector<float> rows = normal_rows(50, d, 15);
       for (std::size_t i = 49 * d; i < rows.size(); ++i) rows[i] = i % 2 == 0 ? size : -size;
       const pca4_coded x(rows, d, form, 64, 40);  // which it has not learnt from
       CHECK(x.estimates(x.row(49)).size() == 50);
@@ -467,7 +393,7 @@ TEST_CASE("the width of codes is chosen by how late neighbours come") {
   // Deviations along the axes: a few directions are all, or all are as good as each other.
   const auto chosen = [](std::size_t d, std::size_t count, double fall, std::size_t threads,
                          std::size_t asked = 0) {
-    std::vector<float> rows = pca4_gaussian(count, d, 31);
+    std::vector<float> rows = normal_rows(count, d, 31);
     for (std::size_t i = 0; i < rows.size(); ++i)
       rows[i] *= static_cast<float>(std::pow(static_cast<double>(i % d + 1), -fall));
     alidade::detail::pca4_model model(alidade::codecs::pca4{.code_bytes = asked});
@@ -492,9 +418,9 @@ TEST_CASE("the width of codes is chosen by how late neighbours come") {
 TEST_CASE("the width of codes of inner products is chosen by inner products") {
   // Long vectors are everybody's neighbours, by the one direction that all have: any width tells them.
   constexpr std::size_t d = 400, count = 2500;
-  std::vector<float> rows = pca4_gaussian(count, d, 32);
+  std::vector<float> rows = normal_rows(count, d, 32);
   for (std::size_t i = 0; i < count; ++i) rows[i * d] = 1000 + 100 * static_cast<float>(i);
-  for (const centred_form form : pca4_forms) {
+  for (const centred_form form : centred_forms) {
     std::vector<float> copy = rows;
     alidade::detail::pca4_model model(alidade::codecs::pca4{});
     model.train(copy, d, form, 1);

@@ -11,18 +11,11 @@
 #include <alidade/quantize/projection.hpp>
 
 #include "../../support.hpp"
+#include "quantize_support.hpp"
 
 namespace {
 
 using projection_rows = std::vector<float>;
-
-projection_rows projection_gaussian(std::size_t count, std::size_t dimension, std::uint32_t seed,
-                                    float mean = 0, float deviation = 1) {
-  test::random r(seed);
-  projection_rows rows(count * dimension);
-  for (float& x : rows) x = mean + deviation * r.normal();
-  return rows;
-}
 
 /// Rows whose deviation along the i-th of `dimension` orthogonal directions is deviation(i). The directions are the axes, reflected at
 /// a hyperplane, so that none is near to an axis.
@@ -145,7 +138,7 @@ TEST_CASE("a projection's rows are orthonormal, for any shape") {
     CAPTURE(count);
     CAPTURE(d);
     CAPTURE(components);
-    const alidade::detail::projection p = projection_of(projection_gaussian(count, d, 1), d, components);
+    const alidade::detail::projection p = projection_of(test::normal_rows(count, d, 1), d, components);
     CHECK(p.dimension() == d);
     CHECK(p.components() == std::min(d, components));
     CHECK(p.mean().size() == d);
@@ -167,22 +160,22 @@ TEST_CASE("a projection of rows that depend on each other is one all the same") 
   for (const std::size_t n : {components, d - 1, d}) {
     check("zero", projection_rows(d * 20), 1, n);
     check("equal", projection_rows(d * 20, 0.1f), 1, n);
-    check("one", projection_gaussian(1, d, 2), 1, n);
-    check("two", projection_gaussian(2, d, 3), 1, n);
-    check("few", projection_gaussian(10, d, 4), 1, n);
+    check("one", test::normal_rows(1, d, 2), 1, n);
+    check("two", test::normal_rows(2, d, 3), 1, n);
+    check("few", test::normal_rows(10, d, 4), 1, n);
     projection_rows rows;
     for (int copy = 0; copy < 10; ++copy) {
-      const projection_rows some = projection_gaussian(3, d, 5);
+      const projection_rows some = test::normal_rows(3, d, 5);
       rows.insert(rows.end(), some.begin(), some.end());
     }
     check("copies", rows, 1, n);
     rows = projection_rows(d * 40);
     for (std::size_t r = 0; r < 40; ++r) rows[r * d + r % 4] = r % 2 == 0 ? 1.0f : -1.0f;
     check("along axes", rows, 1, n);
-    rows = projection_gaussian(40, d, 6);
+    rows = test::normal_rows(40, d, 6);
     for (std::size_t r = 0; r < 40; ++r) rows[r * d + 17] *= 1e6f;
     check("one axis for all", rows, 1e6, n);
-    rows = projection_gaussian(40, d, 7);
+    rows = test::normal_rows(40, d, 7);
     for (std::size_t i = 0; i < d; ++i) rows[i] *= 1e5f;
     check("an outlier", rows, 1e5, n);
     for (std::size_t i = 0; i < d; ++i) rows[i] = std::ldexp(1.0f, -static_cast<int>(i));
@@ -197,7 +190,7 @@ TEST_CASE("a projection of very large and very small numbers is one") {
   constexpr std::size_t d = 40, count = 60;
   for (const int exponent : {-120, -100, -70, -50, -30, 30, 50, 60, 62}) {
     CAPTURE(exponent);
-    projection_rows rows = projection_gaussian(count, d, 8);
+    projection_rows rows = test::normal_rows(count, d, 8);
     for (float& x : rows) x = std::ldexp(x, exponent);
     for (const std::size_t components : {std::size_t{10}, d}) {
       const alidade::detail::projection p = projection_of(rows, d, components);
@@ -278,7 +271,7 @@ TEST_CASE("what is far from where rows differ is not what a projection keeps, ho
 TEST_CASE("lengths and distances are kept where a projection has as many components as dimensions") {
   for (const std::size_t d : {1u, 2u, 17u, 64u, 100u}) {
     CAPTURE(d);
-    const projection_rows rows = projection_gaussian(20, d, 16, 0.5f);
+    const projection_rows rows = test::normal_rows(20, d, 16, 0.5f);
     const alidade::detail::projection p = projection_of(rows, d, 112);
     for (std::size_t r = 0; r + 1 < 20; ++r) {
       const std::span<const float> a = std::span(rows).subspan(r * d, d),
@@ -299,7 +292,7 @@ TEST_CASE("lengths and distances are kept where a projection has as many compone
 TEST_CASE("a projection's components are alike, even where one direction is most of it") {
   constexpr std::size_t d = 64, count = 100;
   for (const std::size_t components : {std::size_t{32}, d}) {
-    projection_rows rows = projection_gaussian(count, d, 17);
+    projection_rows rows = test::normal_rows(count, d, 17);
     for (std::size_t r = 0; r < count; ++r) rows[r * d + 3] *= 100.0f;
     const alidade::detail::projection p = projection_of(rows, d, components);
     std::vector<double> squares(components);
@@ -321,9 +314,9 @@ TEST_CASE("a projection is the same for any number of threads, and another for a
   for (const shape& of : {shape{150, 140, 130}, shape{90, 66, 65}, shape{50, 40, 100}}) {
     const std::size_t count = of.rows, d = of.dimension, components = of.components;
     CAPTURE(components);
-    const projection_rows rows = projection_gaussian(count, d, 18, 0.25f);
+    const projection_rows rows = test::normal_rows(count, d, 18, 0.25f);
     const alidade::detail::projection one = projection_of(rows, d, components, 7, 1);
-    const projection_rows probes = projection_gaussian(3, d, 19);
+    const projection_rows probes = test::normal_rows(3, d, 19);
     std::vector<float> expected(3 * one.components());
     one.apply_to_rows(probes, expected);
     for (const std::size_t threads : {1u, 2u, 3u, 8u}) {
@@ -341,10 +334,10 @@ TEST_CASE("a projection is the same for any number of threads, and another for a
 }
 
 TEST_CASE("a projection that learns anew has forgotten what it knew") {
-  const projection_rows rows = projection_gaussian(80, 50, 20, -2.0f);
+  const projection_rows rows = test::normal_rows(80, 50, 20, -2.0f);
   const alidade::detail::projection fresh = projection_of(rows, 50, 12);
   for (const std::size_t before : {10u, 50u, 90u}) {
-    alidade::detail::projection p = projection_of(projection_gaussian(30, before, 21, 5.0f), before, 40, 3);
+    alidade::detail::projection p = projection_of(test::normal_rows(30, before, 21, 5.0f), before, 40, 3);
     projection_rows copy = rows;
     projection_learn(p, copy, 50, 12);
     CHECK(p.dimension() == 50);
@@ -360,7 +353,7 @@ TEST_CASE("a projection subtracts the mean, and leaves the rows it learnt from c
   constexpr std::size_t d = 90, count = 70;
   for (const float mean : {0.0f, 1.0f, -300.0f}) {
     CAPTURE(mean);
-    const projection_rows rows = projection_gaussian(count, d, 22, mean);
+    const projection_rows rows = test::normal_rows(count, d, 22, mean);
     for (const std::size_t components : {24u, 112u}) {
       projection_rows centred = rows;
       alidade::detail::projection p;
@@ -392,7 +385,7 @@ TEST_CASE("a projection subtracts the mean, and leaves the rows it learnt from c
 
 TEST_CASE("rows are projected as each of them alone is") {
   for (const std::size_t d : {1u, 5u, 100u, 130u}) {
-    const projection_rows rows = projection_gaussian(70, d, 23, 2.0f);
+    const projection_rows rows = test::normal_rows(70, d, 23, 2.0f);
     const alidade::detail::projection p = projection_of(rows, d, 60);
     const std::size_t n = p.components();
     for (const std::size_t count : {0u, 1u, 2u, 13u, 70u}) {
@@ -416,7 +409,7 @@ TEST_CASE("rows are projected as each of them alone is") {
 TEST_CASE("a projection knows its memory") {
   alidade::detail::projection nothing;
   CHECK(nothing.memory_bytes() == 0);
-  const alidade::detail::projection p = projection_of(projection_gaussian(30, 50, 24), 50, 20);
+  const alidade::detail::projection p = projection_of(test::normal_rows(30, 50, 24), 50, 20);
   CHECK(p.memory_bytes() >= (50 * 20 + 50) * sizeof(float));
   CHECK(p.memory_bytes() < 4 * (50 * 20 + 50 + 20) * sizeof(float));
 }

@@ -15,76 +15,31 @@
 #include <alidade/quantize/sq8_model.hpp>
 
 #include "../../support.hpp"
+#include "quantize_support.hpp"
 
 namespace {
 
 using alidade::detail::centred_form;
+using test::centred_forms;
+using test::normal_rows;
+using test::product_of;
 
-constexpr centred_form sq8_forms[] = {centred_form::distance, centred_form::product};
-
-std::vector<float> sq8_gaussian(std::size_t count, std::size_t dimension, std::uint32_t seed,
-                                float mean = 0) {
-  test::random r(seed);
-  std::vector<float> rows(count * dimension);
-  for (float& x : rows) x = mean + r.normal();
-  return rows;
-}
-
-/// A model that has learnt from the first rows, and the codes of all of them.
-struct sq8_coded {
-  std::size_t dimension, count;
-  std::vector<float> rows;
-  alidade::detail::sq8_model model;
-  alidade::detail::aligned_bytes codes;
-
+struct sq8_coded : test::coded_rows<alidade::detail::sq8_model> {
   sq8_coded(std::vector<float> rows_, std::size_t d, centred_form form, std::size_t train_rows = 100,
             std::size_t threads = 1)
-      : dimension(d), count(rows_.size() / d), rows(std::move(rows_)), model(alidade::codecs::sq8{}) {
-    const std::size_t some = std::min(train_rows, count) * d;
-    model.train(std::span<const float>(rows).first(some), d, form, threads);
-    codes = alidade::detail::aligned_bytes(count * model.code_bytes());
-    std::memset(codes.data(), 0xa5, codes.size());
-    std::vector<float> scratch(count * model.row_floats());
-    model.encode(rows, scratch, [&](std::size_t i) { return code(i); });
+      : coded_rows(std::move(rows_), d, alidade::codecs::sq8{}) {
+    learn(form, train_rows, threads);
   }
 
-  std::uint8_t* code(std::size_t i) {
-    return reinterpret_cast<std::uint8_t*>(codes.data()) + i * model.code_bytes();
-  }
-  const std::int8_t* bytes(std::size_t i) { return reinterpret_cast<const std::int8_t*>(code(i)); }
-  std::pair<float, float> tail(std::size_t i) {
-    float t[2];
-    std::memcpy(t, code(i) + model.code_bytes() - 8, 8);
-    return {t[0], t[1]};
-  }
-  std::span<const float> row(std::size_t i) const {
-    return std::span(rows).subspan(i * dimension, dimension);
-  }
+  const std::int8_t* bytes(std::size_t i) const { return reinterpret_cast<const std::int8_t*>(code(i)); }
   std::vector<double> centred(std::span<const float> x) const {
     std::vector<double> c;
     for (std::size_t i = 0; i < dimension; ++i)
       c.push_back(static_cast<double>(x[i]) - static_cast<double>(model.centre()[i]));
     return c;
   }
-
-  std::vector<float> estimates(std::span<const float> query) {
-    alidade::detail::aligned_bytes scratch(model.query_bytes());
-    std::memset(scratch.data(), 0x5a, scratch.size());
-    std::vector<float> copy(query.begin(), query.end());
-    const auto prepared = model.prepare(copy, scratch.data());
-    std::vector<const std::uint8_t*> all;
-    for (std::size_t i = 0; i < count; ++i) all.push_back(code(i));
-    std::vector<float> out(count);
-    model.estimate(prepared, all.data(), count, out.data());
-    return out;
-  }
 };
 
-double sq8_product(const std::vector<double>& a, const std::vector<double>& b) {
-  double sum = 0;
-  for (std::size_t i = 0; i < a.size(); ++i) sum += a[i] * b[i];
-  return sum;
-}
 double sq8_largest(const std::vector<double>& a) {
   double most = 0;
   for (const double x : a) most = std::max(most, std::abs(x));
@@ -93,7 +48,7 @@ double sq8_largest(const std::vector<double>& a) {
 
 /// The root of the mean square of what estimates are off, less what is the same for all rows of a query, in units of what the docstring
 /// says it is, with (max |x_i|) as what the rows' own steps are made of.
-double sq8_error(sq8_coded& x, centred_form form, const std::vector<float>& queries) {
+double sq8_error(const sq8_coded& x, centred_form form, const std::vector<float>& queries) {
   double squares = 0, expected = 0;
   for (std::size_t q = 0; q < queries.size() / x.dimension; ++q) {
     const std::span<const float> query = std::span(queries).subspan(q * x.dimension, x.dimension);
@@ -105,12 +60,12 @@ double sq8_error(sq8_coded& x, centred_form form, const std::vector<float>& quer
       double with_centre = 0;
       for (std::size_t i = 0; i < c.size(); ++i)
         with_centre += c[i] * static_cast<double>(x.model.centre()[i]);
-      const double product = sq8_product(y, c);
+      const double product = product_of(y, c);
       const double exact =
-          form == centred_form::distance ? sq8_product(c, c) - 2 * product : -with_centre - product;
+          form == centred_form::distance ? product_of(c, c) - 2 * product : -with_centre - product;
       errors.push_back(static_cast<double>(estimates[r]) - exact);
-      const double of_row = sq8_largest(c) * std::sqrt(sq8_product(y, y)),
-                   of_query = sq8_largest(y) * std::sqrt(sq8_product(c, c));
+      const double of_row = sq8_largest(c) * std::sqrt(product_of(y, y)),
+                   of_query = sq8_largest(y) * std::sqrt(product_of(c, c));
       const double unit = (form == centred_form::distance ? 2 : 1) * 0.00227;
       expected += unit * unit * (of_row * of_row + of_query * of_query);
     }
@@ -123,10 +78,10 @@ double sq8_error(sq8_coded& x, centred_form form, const std::vector<float>& quer
 
 TEST_CASE("codes of bytes have the layout and the numbers that are documented") {
   for (const std::size_t d : {1u, 2u, 3u, 8u, 9u, 24u, 25u, 56u, 57u, 64u, 130u}) {
-    for (const centred_form form : sq8_forms) {
+    for (const centred_form form : centred_forms) {
       CAPTURE(d);
       CAPTURE(static_cast<int>(form));
-      sq8_coded x(sq8_gaussian(120, d, 1, 0.5f), d, form);
+      const sq8_coded x(normal_rows(120, d, 1, 0.5f), d, form);
       const std::size_t code_bytes = x.model.code_bytes();
       CHECK(code_bytes >= d + 8);
       CHECK(code_bytes < d + 8 + std::max<std::size_t>(d + 8, 64));
@@ -150,7 +105,7 @@ TEST_CASE("codes of bytes have the layout and the numbers that are documented") 
         wrong += static_cast<std::size_t>(!by_own && !by_range);
         clamped += static_cast<std::size_t>(!by_own);
         for (std::size_t i = d; i + 8 < code_bytes; ++i) wrong += static_cast<std::size_t>(x.code(r)[i] != 0);
-        const double squares = sq8_product(c, c), scale = form == centred_form::distance ? 2 : 1;
+        const double squares = product_of(c, c), scale = form == centred_form::distance ? 2 : 1;
         double with_centre = 0;
         for (std::size_t i = 0; i < d; ++i) with_centre += c[i] * static_cast<double>(x.model.centre()[i]);
         const auto [offset, factor] = x.tail(r);
@@ -175,9 +130,9 @@ TEST_CASE("codes of bytes have the layout and the numbers that are documented") 
 
 TEST_CASE("estimates by bytes are what the formula says, to the bit, and the same one by one as together") {
   for (const std::size_t d : {1u, 7u, 20u, 56u, 100u, 128u, 200u}) {
-    for (const centred_form form : sq8_forms) {
-      sq8_coded x(sq8_gaussian(150, d, 2, -0.25f), d, form);
-      std::vector<float> query = sq8_gaussian(1, d, 3);
+    for (const centred_form form : centred_forms) {
+      const sq8_coded x(normal_rows(150, d, 2, -0.25f), d, form);
+      std::vector<float> query = normal_rows(1, d, 3);
       alidade::detail::aligned_bytes scratch(x.model.query_bytes());
       std::memset(scratch.data(), 0x33, scratch.size());
       const alidade::detail::sq8_query prepared = x.model.prepare(query, scratch.data());
@@ -195,23 +150,9 @@ TEST_CASE("estimates by bytes are what the formula says, to the bit, and the sam
       for (std::size_t i = d; i < x.model.query_bytes(); ++i) CHECK(prepared.bytes[i] == 0);
       test::random random(4);
       for (const std::size_t count : {0u, 1u, 2u, 3u, 4u, 5u, 8u, 63u, 64u, 65u, 130u}) {
-        std::vector<const std::uint8_t*> codes;
         std::vector<std::size_t> which;
-        for (std::size_t i = 0; i < count; ++i) {
-          which.push_back(random.below(150));
-          codes.push_back(x.code(which.back()));
-        }
-        std::vector<float> out(count + 1, 4711.0f);
-        x.model.estimate(prepared, codes.data(), count, out.data());
-        std::size_t wrong = 0;
-        for (std::size_t i = 0; i < count; ++i) {
-          float alone = 0;
-          x.model.estimate(prepared, &codes[i], 1, &alone);
-          wrong += static_cast<std::size_t>(std::memcmp(&out[i], &expected[which[i]], 4) != 0 ||
-                                            std::memcmp(&out[i], &alone, 4) != 0);
-        }
-        CHECK(wrong == 0);
-        CHECK(out[count] == 4711.0f);
+        for (std::size_t i = 0; i < count; ++i) which.push_back(random.below(150));
+        x.check_estimates(prepared, which, expected);
       }
     }
   }
@@ -219,7 +160,7 @@ TEST_CASE("estimates by bytes are what the formula says, to the bit, and the sam
 
 TEST_CASE("estimates by bytes are off by what is documented, whatever the vectors are like") {
   const std::size_t d = 96, count = 200;
-  for (const centred_form form : sq8_forms) {
+  for (const centred_form form : centred_forms) {
     for (const int kind : {0, 1, 2, 3, 4}) {
       test::random r(5);
       std::vector<float> all(220 * d);
@@ -233,7 +174,7 @@ TEST_CASE("estimates by bytes are off by what is documented, whatever the vector
       }
       const std::vector<float> queries(all.begin() + count * d, all.end());
       all.resize(count * d);
-      sq8_coded x(all, d, form);
+      const sq8_coded x(all, d, form);
       CAPTURE(kind);
       CAPTURE(static_cast<int>(form));
       // Products with a mean of 500 are floats of 48,000, off by 2^-9.
@@ -248,12 +189,12 @@ TEST_CASE(
     "an estimate by bytes is nearly exact for a query in the direction of the vector itself, far out as "
     "well") {
   for (const std::size_t d : {1u, 2u, 20u, 100u}) {
-    std::vector<float> rows = sq8_gaussian(60, d, 8, 1.0f);
+    std::vector<float> rows = normal_rows(60, d, 8, 1.0f);
     for (std::size_t i = 50 * d; i < rows.size(); ++i) rows[i] *= 1e4f;
-    sq8_coded x(rows, d, centred_form::distance, 50);
+    const sq8_coded x(rows, d, centred_form::distance, 50);
     for (std::size_t r = 0; r < 60; r += 7) {
       const std::vector<double> c = x.centred(x.row(r));
-      const double squares = sq8_product(c, c);
+      const double squares = product_of(c, c);
       for (const double along : {1.0, -1.0, 0.25, 3.0}) {
         std::vector<float> query(d);
         for (std::size_t i = 0; i < d; ++i)
@@ -266,19 +207,19 @@ TEST_CASE(
 }
 
 TEST_CASE("codes of bytes are the same for any number of threads") {
-  const std::vector<float> rows = sq8_gaussian(70, 100, 11, 2.0f);
-  sq8_coded one(rows, 100, centred_form::distance);
+  const std::vector<float> rows = normal_rows(70, 100, 11, 2.0f);
+  const sq8_coded one(rows, 100, centred_form::distance);
   for (const std::size_t threads : {2u, 3u}) {
-    sq8_coded other(rows, 100, centred_form::distance, 100, threads);
+    const sq8_coded other(rows, 100, centred_form::distance, 100, threads);
     CHECK(std::memcmp(one.codes.data(), other.codes.data(), one.codes.size()) == 0);
   }
 }
 
 TEST_CASE("equal vectors have codes of bytes that do no harm") {
-  for (const centred_form form : sq8_forms) {
+  for (const centred_form form : centred_forms) {
     for (const float value : {0.0f, 1.0f, -0.1f, 1e18f, 1e-18f, 1e-40f}) {
       for (const std::size_t d : {1u, 3u, 100u}) {
-        sq8_coded x(std::vector<float>(20 * d, value), d, form);
+        const sq8_coded x(std::vector<float>(20 * d, value), d, form);
         const std::vector<float> own = x.estimates(x.row(0));
         for (const float e : own) CHECK((std::isfinite(e) && e == own[0]));
         for (const float e : x.estimates(std::vector<float>(d, 3.0f))) CHECK(std::isfinite(e));
@@ -289,19 +230,19 @@ TEST_CASE("equal vectors have codes of bytes that do no harm") {
 
 TEST_CASE("huge and tiny numbers have estimates by bytes like others, and such as overflow end no program") {
   constexpr std::size_t d = 40;
-  for (const centred_form form : sq8_forms) {
-    const std::vector<float> rows = sq8_gaussian(200, d, 13), queries = sq8_gaussian(10, d, 14);
+  for (const centred_form form : centred_forms) {
+    const std::vector<float> rows = normal_rows(200, d, 13), queries = normal_rows(10, d, 14);
     for (const float factor : {1e18f, 1e9f, 1e-9f, 1e-16f}) {
       std::vector<float> scaled = rows, scaled_queries = queries;
       for (float& v : scaled) v *= factor;
       for (float& v : scaled_queries) v *= factor;
-      sq8_coded x(scaled, d, form);
+      const sq8_coded x(scaled, d, form);
       CHECK(sq8_error(x, form, scaled_queries) < 1.35);
     }
     for (const float factor : {1e18f, 1e-10f, 1e-30f, 1e-38f, 1e-42f}) {
       std::vector<float> mixed = rows;
       for (std::size_t i = 100 * d; i < mixed.size(); ++i) mixed[i] *= factor;
-      sq8_coded x(mixed, d, form);
+      const sq8_coded x(mixed, d, form);
       std::vector<float> query(queries.begin(), queries.begin() + d);
       for (const float of : {1.0f, factor, 0.0f}) {
         for (float& v : query) v *= of;
@@ -310,10 +251,10 @@ TEST_CASE("huge and tiny numbers have estimates by bytes like others, and such a
     }
     for (const float size : {1e20f, 1e30f, 3e38f, std::numeric_limits<float>::infinity(),
                              std::numeric_limits<float>::quiet_NaN()}) {
-      std::vector<float> some = sq8_gaussian(50, d, 15);
+      std::vector<float> some = normal_rows(50, d, 15);
       for (std::size_t i = 49 * d; i < some.size(); ++i) some[i] = i % 2 == 0 ? size : -size;
       for (const std::size_t learnt_from : {40u, 50u}) {
-        sq8_coded x(some, d, form, learnt_from);
+        const sq8_coded x(some, d, form, learnt_from);
         const std::vector<float> estimates = x.estimates(x.row(0));
         for (std::size_t r = 0; r < 49; ++r) CHECK(std::isfinite(estimates[r]));
         for (const float e : x.estimates(x.row(49))) CHECK_FALSE(std::isnan(e));
@@ -327,7 +268,7 @@ TEST_CASE("sums of products of so many dimensions that 127 times 127 would overf
     std::vector<float> rows(3 * d, 1.0f);
     std::fill_n(rows.begin() + static_cast<std::ptrdiff_t>(d), d, -1.0f);
     std::fill_n(rows.begin() + static_cast<std::ptrdiff_t>(2 * d), d, 0.0f);
-    sq8_coded x(rows, d, centred_form::distance, 3);
+    const sq8_coded x(rows, d, centred_form::distance, 3);
     const auto n = static_cast<double>(d);
     const std::vector<float> of_one = x.estimates(x.row(0)), of_other = x.estimates(x.row(1));
     CHECK(static_cast<double>(of_one[0]) == doctest::Approx(-n).epsilon(1e-4));
@@ -350,7 +291,7 @@ TEST_CASE("options of codes of bytes have their ranges") {
 
 TEST_CASE("a model of bytes is saved and restored, and what it cannot have saved is refused") {
   using alidade::detail::sq8_model;
-  sq8_coded x(sq8_gaussian(100, 20, 16, 1.0f), 20, centred_form::distance);
+  const sq8_coded x(normal_rows(100, 20, 16, 1.0f), 20, centred_form::distance);
   alidade::detail::aligned_bytes bytes(x.model.saved_bytes());
   const std::span<std::byte> saved(bytes.data(), bytes.size());
   x.model.save(saved);
