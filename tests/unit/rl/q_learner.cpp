@@ -1,6 +1,5 @@
 #include <doctest/doctest.h>
 
-#include <algorithm>
 #include <array>
 #include <cmath>
 #include <cstdint>
@@ -8,7 +7,6 @@
 #include <cstring>
 #include <limits>
 #include <map>
-#include <new>
 #include <string>
 #include <system_error>
 #include <tuple>
@@ -21,6 +19,7 @@
 #include <alidade/rl/trajectory_buffer.hpp>
 
 #include "../../counting_new.hpp"
+#include "../../failing_resource.hpp"
 #include "../../support.hpp"
 
 using namespace alidade;
@@ -345,33 +344,6 @@ learner_arrays<float> learner_walk(std::size_t n, std::uint32_t states, std::uin
   }
   return b;
 }
-
-/// Of malloc; at the n-th allocation from now it is exhausted.
-class learner_memory final : public memory_resource {
- public:
-  void fail_at(std::size_t n) { until_failure_ = n; }
-  std::size_t bytes() const { return bytes_; }
-  std::size_t calls() const { return calls_; }
-
- private:
-  void* do_allocate(std::size_t size, std::size_t alignment) override {
-    if (until_failure_ != 0 && until_failure_-- == 1) throw memory_pool_exhausted();
-    alignment = std::max(alignment, sizeof(void*));
-    void* const block =
-        std::aligned_alloc(alignment, detail::round_up(std::max<std::size_t>(size, 1), alignment));
-    if (block == nullptr) throw std::bad_alloc();
-    bytes_ += size;
-    ++calls_;
-    return block;
-  }
-  void do_deallocate(void* block, std::size_t size, std::size_t) override {
-    bytes_ -= size;
-    std::free(block);
-  }
-  bool do_is_equal(const memory_resource& other) const noexcept override { return this == &other; }
-
-  std::size_t until_failure_ = 0, bytes_ = 0, calls_ = 0;
-};
 
 /// Each way that a learner has of going through a batch.
 std::vector<q_learner_options> learner_ways() {
@@ -897,14 +869,14 @@ TEST_CASE(
     CAPTURE(static_cast<int>(way.method));
     CAPTURE(way.n_steps);
     CAPTURE(way.lambda);
-    learner_memory memory;
+    test::failing_resource memory;
     {
       way.memory = &memory;
       const std::size_t outside = test::allocations().calls;
       q_learner<float> learner(20, 5, way);
       CHECK(memory.bytes() == learner.memory_bytes() - sizeof(learner));
       learner.update(batch.view());
-      const std::size_t inside = memory.calls();
+      const std::size_t inside = memory.allocations();
       CHECK(memory.bytes() == learner.memory_bytes() - sizeof(learner));
       learner.end_trajectory();
       std::error_code ec;
@@ -913,12 +885,12 @@ TEST_CASE(
         learner.update(small.view(), ec);
         learner.end_trajectory();
       }
-      CHECK(memory.calls() == inside);
+      CHECK(memory.allocations() == inside);
       CHECK(memory.bytes() == learner.memory_bytes() - sizeof(learner));
       CHECK(test::allocations().calls == outside);
       q_learner<float> moved(std::move(learner));
       CHECK(memory.bytes() == moved.memory_bytes() - sizeof(moved));
-      CHECK(memory.calls() == inside);
+      CHECK(memory.allocations() == inside);
       const q_learner<float> copy = moved;
       CHECK(copy.table() == moved.table());
       CHECK(test::allocations().calls == outside);
@@ -939,7 +911,7 @@ TEST_CASE("whichever allocation of an update fails, the learner is as it was and
     expected.update(batch.view());
     std::size_t failures = 0;
     for (std::size_t n = 1;; ++n) {
-      learner_memory memory;
+      test::failing_resource memory;
       way.memory = &memory;
       q_learner<float> learner(20, 5, way);
       learner.update(first.view());
