@@ -240,12 +240,12 @@ class hnsw_index : public detail::graph_index_of<T, Metric, Codec, Storage> {
     const std::size_t first = size();
     const std::size_t result = vectors_.append(keys, rows, shuffled(rows.rows()), ec);
     if (ec || result == 0) return result;
+    const std::size_t threads = std::min(detail::resolve_threads(options.threads), rows.rows() / 16 + 1);
+    codes_.extend(vectors_, threads);  // before there are links: what it learns from takes room for a while
     std::size_t upper_rows = 0;
     for (std::size_t slot = first; slot < vectors_.size(); ++slot) upper_rows += random_level(slot);
     graph_.reserve(vectors_.size(), upper_rows);
     for (std::size_t slot = first; slot < vectors_.size(); ++slot) graph_.append(random_level(slot));
-    const std::size_t threads = std::min(detail::resolve_threads(options.threads), rows.rows() / 16 + 1);
-    codes_.extend(vectors_, threads);
     change.journal.begin(rows.rows(), threads);
     const bool is_linked = with_builder(change.journal, threads, [&](auto& builder) {
       if (!builder.link_from(first, options.progress)) return false;

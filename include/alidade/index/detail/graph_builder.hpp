@@ -157,10 +157,12 @@ class graph_builder {
   graph_repair<T, Metric> repairer() { return {vectors_, graph_, journal_, options_, *workers_[0].scratch}; }
 
   /// A batch is a quarter of what this call has added before: its nodes do not see each other, so enough of their like,
-  /// which may be unlike all that was there before the call, must be linked already. It ends behind the first node that
-  /// rises above the present top level, so that at most one does, which becomes the entry point.
+  /// which may be unlike all that was there before the call, must be linked already. Edges that it asks for take a kilobyte or two a node, so
+  /// that it is a twentieth of all at most. It ends behind the first node that rises above the present top level, so that at most one does,
+  /// which becomes the entry point.
   std::size_t batch_end(std::size_t first, std::size_t added) const {
-    const std::size_t last = std::min(graph_.size(), first + std::max<std::size_t>(added / 4, 1));
+    const std::size_t most = std::max<std::size_t>(graph_.size() / 20, 512);
+    const std::size_t last = std::min(graph_.size(), first + std::clamp<std::size_t>(added / 4, 1, most));
     for (std::size_t slot = first; slot < last; ++slot) {
       if (graph_.entry_point() == hnsw_graph::npos || graph_.level(slot) > graph_.max_level())
         return slot + 1;
@@ -194,9 +196,9 @@ class graph_builder {
     return progress(count);
   }
 
-  /// Makes room, and says into how many partitions edges of so many nodes go by their targets.
+  /// Makes room, and says into how many partitions edges of so many nodes go by their targets: a worker has a copy of one.
   std::size_t begin_batch(std::size_t count) {
-    const std::size_t partitions = threads_ == 1 || count < 64 ? 1 : 8 * threads_;
+    const std::size_t partitions = count < 64 ? 1 : 8 * std::max<std::size_t>(threads_, 2);
     for (worker& w : workers_) {
       w.scratch->resize(graph_.size(), vectors_.stride(), graph_.capacity(0));
       w.edges.resize(partitions, edge_list(options_.memory));
