@@ -130,8 +130,8 @@ endmacro()
 set(no_programs -DALIDADE_BUILD_TESTS=OFF -DALIDADE_BUILD_EXAMPLES=OFF)
 set(only_tests -DALIDADE_BUILD_EXAMPLES=OFF)
 set(unit_tests ${only_tests} -DALIDADE_TEST_UNITY=ON)  # a third less to compile
-# Everything is run with sanitizers; on this machine's best architecture, in wasm and with 64-bit NEON all but the rarer types,
-# with other architectures what depends on them.
+# Everything is run once, where that is quickest to compile: scalar; on this machine's best architecture, with sanitizers and in
+# wasm all but the rarer types; elsewhere what depends on the architecture.
 set(common_scope -DALIDADE_TEST_SCOPE=common)
 set(architecture_scope -DALIDADE_TEST_SCOPE=architecture)
 
@@ -144,11 +144,12 @@ if("$ENV{CXX}" MATCHES "clang" OR (have_clang AND NOT have_gcc))
 endif()
 
 # Native. With g++ the macro ALIDADE_ARCH says the architecture, with clang it must be detected from the flags. The best
-# one is built as a release by this machine's compiler; the others with assertions on and quicker to compile. Each of the two kinds of SSE is run with
-# one compiler where there are two, the other architectures with both.
+# one is built as a release by this machine's compiler; the others with assertions on and quicker to compile. It is run with
+# both compilers, each of the others with one where there are two.
 set(again_native "")
 if(in_ci OR (have_gcc AND have_clang))
-  set(again_native native-gcc-sse2 native-clang-sse4_1)
+  set(again_native native-clang-scalar native-gcc-sse2 native-clang-sse4_1 native-clang-avx2 native-clang-avx512)
+  list(REMOVE_ITEM again_native native-clang-${best_arch})
 endif()
 foreach(arch IN LISTS host_archs lacking_archs)
   foreach(compiler gcc clang)
@@ -173,13 +174,13 @@ foreach(arch IN LISTS host_archs lacking_archs)
     if(native-${compiler}-${arch} IN_LIST again_native)
       set(how_often AGAIN)
       set(tests ${only_tests} ${architecture_scope})  # and that each file of the tests compiles alone too
+    elseif(arch STREQUAL "scalar")
+      set(tests ${unit_tests})
     endif()
-    if(arch STREQUAL best_arch)
+    if(arch STREQUAL best_arch AND compiler STREQUAL host_compiler)
       set(tests ${unit_tests} ${common_scope})
-      if(compiler STREQUAL host_compiler)
-        set(optimise "")
-        set(how_often QUICK)
-      endif()
+      set(optimise "-DCMAKE_CXX_FLAGS_RELEASE=-O2 -DNDEBUG")
+      set(how_often QUICK)
     endif()
     set(impossible "")
     if(arch IN_LIST lacking_archs)
@@ -192,7 +193,7 @@ foreach(arch IN LISTS host_archs lacking_archs)
 endforeach()
 
 platform(asan NEEDS g++ ninja xsimd doctest
-  CONFIGURE --preset asan -DCMAKE_CXX_COMPILER=g++ ${unit_tests} TARGETS alidade_tests LABEL unit)
+  CONFIGURE --preset asan -DCMAKE_CXX_COMPILER=g++ ${unit_tests} ${common_scope} TARGETS alidade_tests LABEL unit)
 platform(tsan NEEDS g++ ninja xsimd doctest
   CONFIGURE --preset tsan -DCMAKE_CXX_COMPILER=g++ ${unit_tests} ${common_scope} TARGETS alidade_tests LABEL unit)
 
@@ -202,7 +203,7 @@ platform(wasm-simd128 NEEDS em++ node ninja doctest
 platform(wasm-scalar NEEDS em++ node ninja doctest
   CONFIGURE --preset wasm-scalar ${cross} ${architecture_scope} TARGETS alidade_tests LABEL unit)
 platform(neon64 NEEDS aarch64-linux-gnu-g++ qemu-aarch64 ninja xsimd doctest
-  CONFIGURE --preset neon64 ${cross} ${common_scope} TARGETS alidade_tests LABEL unit)
+  CONFIGURE --preset neon64 ${cross} ${architecture_scope} TARGETS alidade_tests LABEL unit)
 platform(neon NEEDS arm-linux-gnueabihf-g++ qemu-arm ninja xsimd doctest
   CONFIGURE --preset neon ${cross} ${architecture_scope} TARGETS alidade_tests LABEL unit)
 
@@ -244,7 +245,7 @@ foreach(compiler gcc clang)
     set(program clang++)
   endif()
   platform(bench-${compiler} ${often_${compiler}} NEEDS ${program} ninja python3 xsimd cli11 json hnswlib
-    CONFIGURE -DCMAKE_CXX_COMPILER=${program} -DCMAKE_BUILD_TYPE=Release -DCMAKE_CXX_FLAGS_RELEASE=-O1 ${no_programs}
+    CONFIGURE -DCMAKE_CXX_COMPILER=${program} -DCMAKE_BUILD_TYPE=Release -DCMAKE_CXX_FLAGS_RELEASE=-Og ${no_programs}
       -DALIDADE_BUILD_BENCH=ON -DALIDADE_WERROR=ON
     TARGETS alidade_bench RUN check_bench)
 endforeach()
