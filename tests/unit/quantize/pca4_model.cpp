@@ -403,8 +403,8 @@ TEST_CASE("the width of codes is chosen by how late neighbours come") {
     return model.code_bytes();
   };
   CHECK(chosen(400, 600, 1.5, 1) == 64);
-  CHECK(chosen(400, 1200, 0, 1) == 192);
-  CHECK(chosen(400, 1200, 0, 3) == 192);
+  CHECK(chosen(400, 800, 0, 1) == 192);
+  CHECK(chosen(400, 800, 0, 3) == 192);
   CHECK(chosen(112, 600, 0, 1) == 64);   // nothing is left out
   CHECK(chosen(200, 600, 0, 1) == 128);  // nor here
   CHECK(chosen(400, 600, 0, 1, 64) == 64);
@@ -417,7 +417,7 @@ TEST_CASE("the width of codes is chosen by how late neighbours come") {
 
 TEST_CASE("the width of codes of inner products is chosen by inner products") {
   // Long vectors are everybody's neighbours, by the one direction that all have: any width tells them.
-  constexpr std::size_t d = 400, count = 1200;
+  constexpr std::size_t d = 320, count = 800;
   std::vector<float> rows = normal_rows(count, d, 32);
   for (std::size_t i = 0; i < count; ++i) rows[i * d] = 1000 + 100 * static_cast<float>(i);
   for (const centred_form form : centred_forms) {
