@@ -144,7 +144,7 @@ if("$ENV{CXX}" MATCHES "clang" OR (have_clang AND NOT have_gcc))
 endif()
 
 # Native. With g++ the macro ALIDADE_ARCH says the architecture, with clang it must be detected from the flags. The best
-# one is built as a release by this machine's compiler; the others with assertions on and quicker to compile. It is run with
+# one is built without assertions by this machine's compiler; the others with assertions, and quicker to compile. It is run with
 # both compilers, each of the others with one where there are two.
 set(again_native "")
 if(in_ci OR (have_gcc AND have_clang))
@@ -179,7 +179,7 @@ foreach(arch IN LISTS host_archs lacking_archs)
     endif()
     if(arch STREQUAL best_arch AND compiler STREQUAL host_compiler)
       set(tests ${unit_tests} ${common_scope})
-      set(optimise "-DCMAKE_CXX_FLAGS_RELEASE=-O2 -DNDEBUG")
+      set(optimise "-DCMAKE_CXX_FLAGS_RELEASE=-O1 -DNDEBUG")
       set(how_often QUICK)
     endif()
     set(impossible "")

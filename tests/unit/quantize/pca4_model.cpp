@@ -404,11 +404,11 @@ TEST_CASE("the width of codes is chosen by how late neighbours come") {
   };
   CHECK(chosen(400, 600, 1.5, 1) == 64);
   CHECK(chosen(400, 800, 0, 1) == 192);
-  CHECK(chosen(400, 800, 0, 3) == 192);
   CHECK(chosen(112, 600, 0, 1) == 64);   // nothing is left out
   CHECK(chosen(200, 600, 0, 1) == 128);  // nor here
-  CHECK(chosen(400, 600, 0, 1, 64) == 64);
-  CHECK(chosen(400, 600, 1.5, 1, 192) == 192);
+  CHECK(chosen(200, 600, 0, 3) == 128);
+  CHECK(chosen(200, 100, 0, 1, 64) == 64);
+  CHECK(chosen(200, 100, 1.5, 1, 192) == 192);
   for (const std::size_t count : {1u, 2u, 7u, 8u, 9u, 16u, 20u}) {
     CAPTURE(count);
     CHECK(chosen(130, count, 0, 1) >= 64);
