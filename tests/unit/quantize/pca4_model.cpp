@@ -403,7 +403,7 @@ TEST_CASE("the width of codes is chosen by how late neighbours come") {
     return model.code_bytes();
   };
   CHECK(chosen(400, 600, 1.5, 1) == 64);
-  CHECK(chosen(400, 800, 0, 1) == 192);
+  CHECK(chosen(320, 2000, 0, 1) == 192);
   CHECK(chosen(112, 600, 0, 1) == 64);   // nothing is left out
   CHECK(chosen(200, 600, 0, 1) == 128);  // nor here
   CHECK(chosen(200, 600, 0, 3) == 128);
