@@ -1,7 +1,7 @@
 # All tests on all platforms, in one command:
 #
 #   cmake -P cmake/test.cmake                               what this machine can run or install, each thing once
-#   cmake "-DONLY=*" -P cmake/test.cmake                    also what differs from that by the compiler alone
+#   cmake "-DONLY=*" -P cmake/test.cmake                    also what differs by the compiler alone, and the benchmark program
 #   cmake -DONLY=native -P cmake/test.cmake                 quick: this machine's compiler and best architecture
 #   cmake -DONLY=native-gcc-avx2,wasm-simd128 -P cmake/test.cmake
 #   cmake "-DONLY=native-*" -P cmake/test.cmake             patterns as in a shell
@@ -109,7 +109,7 @@ endfunction()
 
 set(platforms "")
 set(quick "")  # the platforms of ONLY=native
-set(again "")  # those that differ from others by the compiler alone: run when ONLY asks for them
+set(again "")  # those that are run when ONLY asks for them: most differ from others by the compiler alone
 
 # platform(<name> [QUICK] [AGAIN] [NEEDS <need>...] [IMPOSSIBLE <reason>]
 #          CONFIGURE <arguments of cmake>...   configure build/test/<name>; none: there is nothing to build
@@ -178,7 +178,9 @@ foreach(arch IN LISTS host_archs lacking_archs)
       set(tests ${unit_tests})
     endif()
     if(arch STREQUAL best_arch AND compiler STREQUAL host_compiler)
-      set(tests ${unit_tests} ${common_scope})
+      if(NOT arch STREQUAL "scalar")
+        set(tests ${unit_tests} ${common_scope})
+      endif()
       set(optimise "-DCMAKE_CXX_FLAGS_RELEASE=-O1 -DNDEBUG")
       set(how_often QUICK)
     endif()
