@@ -89,113 +89,100 @@ struct sum {
   }
 };
 
-#elif ALIDADE_ARCH_ID == ALIDADE_ARCH_ID_sse4_1
+#elif ALIDADE_ARCH_ID != ALIDADE_ARCH_ID_scalar
 
-struct sum {
-  static constexpr std::size_t chains = 1;
-  __m128i fours[4];
+// Of four rows. Without products of four bytes these are, of two rows each, sums over the first two columns and the last two, which are
+// added at the end.
+#if ALIDADE_ARCH_ID == ALIDADE_ARCH_ID_sse4_1
 
-  ALIDADE_FORCE_INLINE sum() noexcept {
-    for (__m128i& rows : fours) rows = _mm_setzero_si128();
-  }
-  ALIDADE_FORCE_INLINE void add(const std::uint8_t* tile, const std::int8_t* x) noexcept {
-    const __m128i four = _mm_set1_epi32(load4(x));
-    for (int i = 0; i < 4; ++i) {
-      const __m128i rows = _mm_load_si128(reinterpret_cast<const __m128i*>(tile) + i);
-      const __m128i pairs = _mm_maddubs_epi16(rows, four);
-      fours[i] = _mm_add_epi32(fours[i], _mm_madd_epi16(pairs, _mm_set1_epi16(1)));
-    }
+struct four_rows {
+  __m128i sums = _mm_setzero_si128();
+
+  ALIDADE_FORCE_INLINE void add(const std::uint8_t* rows, const std::int8_t* x) noexcept {
+    const __m128i bytes = _mm_load_si128(reinterpret_cast<const __m128i*>(rows));
+    const __m128i pairs = _mm_maddubs_epi16(bytes, _mm_set1_epi32(load4(x)));
+    sums = _mm_add_epi32(sums, _mm_madd_epi16(pairs, _mm_set1_epi16(1)));
   }
   ALIDADE_FORCE_INLINE void store(std::int32_t* out) const noexcept {
-    for (int i = 0; i < 4; ++i) _mm_storeu_si128(reinterpret_cast<__m128i*>(out) + i, fours[i]);
+    _mm_storeu_si128(reinterpret_cast<__m128i*>(out), sums);
+  }
+};
+
+#elif ALIDADE_ARCH_ID == ALIDADE_ARCH_ID_sse2
+
+struct four_rows {
+  __m128i upper = _mm_setzero_si128(), lower = upper;
+
+  ALIDADE_FORCE_INLINE void add(const std::uint8_t* rows, const std::int8_t* x) noexcept {
+    const __m128i four = _mm_set1_epi32(load4(x)), wide = _mm_srai_epi16(_mm_unpacklo_epi8(four, four), 8);
+    const __m128i bytes = _mm_load_si128(reinterpret_cast<const __m128i*>(rows)), zero = _mm_setzero_si128();
+    upper = _mm_add_epi32(upper, _mm_madd_epi16(_mm_unpacklo_epi8(bytes, zero), wide));
+    lower = _mm_add_epi32(lower, _mm_madd_epi16(_mm_unpackhi_epi8(bytes, zero), wide));
+  }
+  ALIDADE_FORCE_INLINE void store(std::int32_t* out) const noexcept {
+    const __m128 a = _mm_castsi128_ps(upper), b = _mm_castsi128_ps(lower);
+    const __m128i even = _mm_castps_si128(_mm_shuffle_ps(a, b, _MM_SHUFFLE(2, 0, 2, 0)));
+    const __m128i odd = _mm_castps_si128(_mm_shuffle_ps(a, b, _MM_SHUFFLE(3, 1, 3, 1)));
+    _mm_storeu_si128(reinterpret_cast<__m128i*>(out), _mm_add_epi32(even, odd));
+  }
+};
+
+#elif ALIDADE_ARCH_ID == ALIDADE_ARCH_ID_wasm_simd128
+
+struct four_rows {
+  v128_t upper = wasm_i32x4_splat(0), lower = upper;
+
+  ALIDADE_FORCE_INLINE void add(const std::uint8_t* rows, const std::int8_t* x) noexcept {
+    const v128_t wide = wasm_i16x8_extend_low_i8x16(wasm_i32x4_splat(load4(x)));
+    const v128_t bytes = wasm_v128_load(rows);
+    upper = wasm_i32x4_add(upper, wasm_i32x4_dot_i16x8(wasm_i16x8_extend_low_i8x16(bytes), wide));
+    lower = wasm_i32x4_add(lower, wasm_i32x4_dot_i16x8(wasm_i16x8_extend_high_i8x16(bytes), wide));
+  }
+  ALIDADE_FORCE_INLINE void store(std::int32_t* out) const noexcept {
+    wasm_v128_store(out, wasm_i32x4_add(wasm_i32x4_shuffle(upper, lower, 0, 2, 4, 6),
+                                        wasm_i32x4_shuffle(upper, lower, 1, 3, 5, 7)));
   }
 };
 
 #elif ALIDADE_HAS_DOTPROD
 
-struct sum {
-  static constexpr std::size_t chains = 1;
-  int32x4_t fours[4];
+struct four_rows {
+  int32x4_t sums = vdupq_n_s32(0);
 
-  ALIDADE_FORCE_INLINE sum() noexcept {
-    for (int32x4_t& rows : fours) rows = vdupq_n_s32(0);
+  ALIDADE_FORCE_INLINE void add(const std::uint8_t* rows, const std::int8_t* x) noexcept {
+    sums = vdotq_s32(sums, vreinterpretq_s8_u8(vld1q_u8(rows)), vreinterpretq_s8_s32(vdupq_n_s32(load4(x))));
   }
-  ALIDADE_FORCE_INLINE void add(const std::uint8_t* tile, const std::int8_t* x) noexcept {
-    const int8x16_t four = vreinterpretq_s8_s32(vdupq_n_s32(load4(x)));
-    for (int i = 0; i < 4; ++i)
-      fours[i] = vdotq_s32(fours[i], vreinterpretq_s8_u8(vld1q_u8(tile + 16 * i)), four);
-  }
-  ALIDADE_FORCE_INLINE void store(std::int32_t* out) const noexcept {
-    for (int i = 0; i < 4; ++i) vst1q_s32(out + 4 * i, fours[i]);
-  }
+  ALIDADE_FORCE_INLINE void store(std::int32_t* out) const noexcept { vst1q_s32(out, sums); }
 };
-
-#elif ALIDADE_ARCH_ID == ALIDADE_ARCH_ID_sse2 || ALIDADE_ARCH_ID == ALIDADE_ARCH_ID_wasm_simd128 || \
-    ALIDADE_ARCH_ID == ALIDADE_ARCH_ID_neon || ALIDADE_ARCH_ID == ALIDADE_ARCH_ID_neon64
-
-// Of two rows the sums over the first two columns and the last two, which are added at the end.
-#if ALIDADE_ARCH_ID == ALIDADE_ARCH_ID_sse2
-
-using four_sums = __m128i;
-ALIDADE_FORCE_INLINE four_sums zeros() noexcept { return _mm_setzero_si128(); }
-ALIDADE_FORCE_INLINE void add_rows(four_sums* sums, const std::uint8_t* rows, const std::int8_t* x) noexcept {
-  const __m128i four = _mm_set1_epi32(load4(x)), wide = _mm_srai_epi16(_mm_unpacklo_epi8(four, four), 8);
-  const __m128i bytes = _mm_load_si128(reinterpret_cast<const __m128i*>(rows));
-  const __m128i zero = _mm_setzero_si128();
-  const __m128i first = _mm_unpacklo_epi8(bytes, zero), second = _mm_unpackhi_epi8(bytes, zero);
-  sums[0] = _mm_add_epi32(sums[0], _mm_madd_epi16(first, wide));
-  sums[1] = _mm_add_epi32(sums[1], _mm_madd_epi16(second, wide));
-}
-ALIDADE_FORCE_INLINE void store_rows(std::int32_t* out, four_sums a, four_sums b) noexcept {
-  const __m128 first = _mm_castsi128_ps(a), second = _mm_castsi128_ps(b);
-  const __m128i even = _mm_castps_si128(_mm_shuffle_ps(first, second, _MM_SHUFFLE(2, 0, 2, 0)));
-  const __m128i odd = _mm_castps_si128(_mm_shuffle_ps(first, second, _MM_SHUFFLE(3, 1, 3, 1)));
-  _mm_storeu_si128(reinterpret_cast<__m128i*>(out), _mm_add_epi32(even, odd));
-}
-
-#elif ALIDADE_ARCH_ID == ALIDADE_ARCH_ID_wasm_simd128
-
-using four_sums = v128_t;
-ALIDADE_FORCE_INLINE four_sums zeros() noexcept { return wasm_i32x4_splat(0); }
-ALIDADE_FORCE_INLINE void add_rows(four_sums* sums, const std::uint8_t* rows, const std::int8_t* x) noexcept {
-  const v128_t wide = wasm_i16x8_extend_low_i8x16(wasm_i32x4_splat(load4(x))), bytes = wasm_v128_load(rows);
-  sums[0] = wasm_i32x4_add(sums[0], wasm_i32x4_dot_i16x8(wasm_i16x8_extend_low_i8x16(bytes), wide));
-  sums[1] = wasm_i32x4_add(sums[1], wasm_i32x4_dot_i16x8(wasm_i16x8_extend_high_i8x16(bytes), wide));
-}
-ALIDADE_FORCE_INLINE void store_rows(std::int32_t* out, four_sums a, four_sums b) noexcept {
-  wasm_v128_store(out,
-                  wasm_i32x4_add(wasm_i32x4_shuffle(a, b, 0, 2, 4, 6), wasm_i32x4_shuffle(a, b, 1, 3, 5, 7)));
-}
 
 #else
 
-using four_sums = int32x4_t;
-ALIDADE_FORCE_INLINE four_sums zeros() noexcept { return vdupq_n_s32(0); }
-ALIDADE_FORCE_INLINE void add_rows(four_sums* sums, const std::uint8_t* rows, const std::int8_t* x) noexcept {
-  const int8x8_t four = vreinterpret_s8_s32(vdup_n_s32(load4(x)));
-  const int8x16_t bytes = vreinterpretq_s8_u8(vld1q_u8(rows));
-  sums[0] = vpadalq_s16(sums[0], vmull_s8(vget_low_s8(bytes), four));
-  sums[1] = vpadalq_s16(sums[1], vmull_s8(vget_high_s8(bytes), four));
-}
-ALIDADE_FORCE_INLINE void store_rows(std::int32_t* out, four_sums a, four_sums b) noexcept {
-  vst1_s32(out, vpadd_s32(vget_low_s32(a), vget_high_s32(a)));
-  vst1_s32(out + 2, vpadd_s32(vget_low_s32(b), vget_high_s32(b)));
-}
+struct four_rows {
+  int32x4_t upper = vdupq_n_s32(0), lower = upper;
+
+  ALIDADE_FORCE_INLINE void add(const std::uint8_t* rows, const std::int8_t* x) noexcept {
+    const int8x8_t four = vreinterpret_s8_s32(vdup_n_s32(load4(x)));
+    const int8x16_t bytes = vreinterpretq_s8_u8(vld1q_u8(rows));
+    upper = vpadalq_s16(upper, vmull_s8(vget_low_s8(bytes), four));
+    lower = vpadalq_s16(lower, vmull_s8(vget_high_s8(bytes), four));
+  }
+  ALIDADE_FORCE_INLINE void store(std::int32_t* out) const noexcept {
+    vst1_s32(out, vpadd_s32(vget_low_s32(upper), vget_high_s32(upper)));
+    vst1_s32(out + 2, vpadd_s32(vget_low_s32(lower), vget_high_s32(lower)));
+  }
+};
 
 #endif
 
 struct sum {
   static constexpr std::size_t chains = 1;
-  four_sums pairs[8];
+  four_rows fours[4];
 
-  ALIDADE_FORCE_INLINE sum() noexcept {
-    for (four_sums& rows : pairs) rows = zeros();
-  }
   ALIDADE_FORCE_INLINE void add(const std::uint8_t* tile, const std::int8_t* x) noexcept {
-    for (int i = 0; i < 4; ++i) add_rows(pairs + 2 * i, tile + 16 * i, x);
+    for (int i = 0; i < 4; ++i) fours[i].add(tile + 16 * i, x);
   }
   ALIDADE_FORCE_INLINE void store(std::int32_t* out) const noexcept {
-    for (int i = 0; i < 4; ++i) store_rows(out + 4 * i, pairs[2 * i], pairs[2 * i + 1]);
+    for (int i = 0; i < 4; ++i) fours[i].store(out + 4 * i);
   }
 };
 
