@@ -12,6 +12,7 @@
 
 #include <alidade/memory/aligned.hpp>
 #include <alidade/quantize/centred_form.hpp>
+#include <alidade/quantize/pca4_model.hpp>
 
 #include "../../support.hpp"
 
@@ -112,6 +113,16 @@ struct coded_rows {
     }
     CHECK(wrong == 0);
     CHECK(out.back() == 4711.0f);
+  }
+};
+
+struct pca4_coded : test::coded_rows<alidade::detail::pca4_model> {
+  pca4_coded(std::vector<float> rows_, std::size_t dimension_, alidade::detail::centred_form form,
+             std::size_t code_bytes = 64, std::size_t train_rows = 100, std::size_t threads = 1)
+      : coded_rows(std::move(rows_), dimension_, alidade::codecs::pca4{code_bytes, 8192, 42}) {
+    CHECK(model.dimension() == 0);
+    learn(form, train_rows, threads);
+    CHECK(model.dimension() == dimension);
   }
 };
 
