@@ -150,9 +150,10 @@ set(no_programs -DALIDADE_BUILD_TESTS=OFF -DALIDADE_BUILD_EXAMPLES=OFF)
 set(only_tests -DALIDADE_BUILD_EXAMPLES=OFF)
 set(unit_tests ${only_tests} -DALIDADE_TEST_UNITY=ON)  # a third less to compile
 # Everything is run once, where that is quickest to compile: scalar; on this machine's best architecture, with sanitizers and in
-# wasm all but the rarer types; elsewhere what depends on the architecture.
+# wasm all but the rarer types; elsewhere what depends on the architecture, or only the kernels.
 set(common_scope -DALIDADE_TEST_SCOPE=common)
 set(architecture_scope -DALIDADE_TEST_SCOPE=architecture)
+set(kernels_scope -DALIDADE_TEST_SCOPE=kernels)
 
 # The compiler of ONLY=native: the one that CXX names, else the first that is there.
 set(host_compiler gcc)
@@ -207,7 +208,7 @@ foreach(arch IN LISTS host_archs emulated_archs)
     if(arch IN_LIST emulated_archs)
       set(runner ${emulator})
       set(optimise "-DCMAKE_CXX_FLAGS_RELEASE=-O1")
-      set(tests ${unit_tests} -DALIDADE_TEST_SCOPE=kernels)
+      set(tests ${unit_tests} ${kernels_scope})
       list(APPEND how -DCMAKE_EXE_LINKER_FLAGS=-static "-DCMAKE_CROSSCOMPILING_EMULATOR=${source_dir}/cmake/emulate_x86.sh")
     endif()
     platform(native-${compiler}-${arch} ${how_often} NEEDS ${program} ninja xsimd doctest ${runner}
@@ -225,7 +226,7 @@ set(cross ${unit_tests} -DALIDADE_WERROR=ON -DCMAKE_CXX_FLAGS_RELEASE=-O1)
 platform(wasm-simd128 NEEDS em++ node ninja doctest
   CONFIGURE --preset wasm-simd128 ${cross} ${common_scope} TARGETS alidade_tests LABEL unit)
 platform(wasm-scalar NEEDS em++ node ninja doctest
-  CONFIGURE --preset wasm-scalar ${cross} ${architecture_scope} TARGETS alidade_tests LABEL unit)
+  CONFIGURE --preset wasm-scalar ${cross} ${kernels_scope} TARGETS alidade_tests LABEL unit)
 platform(neon64 NEEDS aarch64-linux-gnu-g++ qemu-aarch64 ninja xsimd doctest
   CONFIGURE --preset neon64 ${cross} ${architecture_scope} TARGETS alidade_tests LABEL unit)
 platform(neon NEEDS arm-linux-gnueabihf-g++ qemu-arm ninja xsimd doctest
