@@ -196,6 +196,8 @@ foreach(arch IN LISTS host_archs emulated_archs)
       set(tests ${only_tests} ${architecture_scope})  # and that each file of the tests compiles alone too
     elseif(arch STREQUAL "scalar")
       set(tests ${unit_tests})
+    elseif(arch STREQUAL "sse4_1")
+      set(tests ${unit_tests} ${kernels_scope})  # the rest is as with SSE2
     endif()
     if(arch STREQUAL best_arch AND compiler STREQUAL host_compiler)
       if(NOT arch STREQUAL "scalar")
