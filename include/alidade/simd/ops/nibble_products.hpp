@@ -147,21 +147,29 @@ inline constexpr std::size_t nibble_group = 8;
 
 namespace nibble_detail {
 
-// `add` takes 16 bytes of a row. Products are below 2^11 in magnitude and a 16-bit lane gets four of them, so that four times as many
-// fit: those of 64 bytes, after which `widen` is called.
+// `sum::query` is 16 bytes of `low` and of `high`, in the form in which rows are multiplied with it. `add` takes 16 bytes of a row. Where
+// sums have 16 bits: products are below 2^11 in magnitude and a lane gets four of them, so that four times as many fit: those of 64 bytes,
+// after which `widen` is called.
 #if ALIDADE_ARCH_ID == ALIDADE_ARCH_ID_sse4_1
 
 struct sum {
-  __m128i words = _mm_setzero_si128(), all = _mm_setzero_si128();
-
   static ALIDADE_FORCE_INLINE __m128i load(const void* p) noexcept {
     return _mm_load_si128(static_cast<const __m128i*>(p));
   }
-  ALIDADE_FORCE_INLINE void add(__m128i low, __m128i high, __m128i row) noexcept {
+  struct query {
+    __m128i low, high;
+
+    ALIDADE_FORCE_INLINE query(const std::int8_t* lows, const std::int8_t* highs) noexcept
+        : low(load(lows)), high(load(highs)) {}
+  };
+
+  __m128i words = _mm_setzero_si128(), all = _mm_setzero_si128();
+
+  ALIDADE_FORCE_INLINE void add(const query& q, __m128i row) noexcept {
     const __m128i mask = _mm_set1_epi8(15);
     const __m128i lower = _mm_and_si128(row, mask), upper = _mm_and_si128(_mm_srli_epi16(row, 4), mask);
-    words =
-        _mm_add_epi16(words, _mm_add_epi16(_mm_maddubs_epi16(lower, low), _mm_maddubs_epi16(upper, high)));
+    words = _mm_add_epi16(words,
+                          _mm_add_epi16(_mm_maddubs_epi16(lower, q.low), _mm_maddubs_epi16(upper, q.high)));
   }
   ALIDADE_FORCE_INLINE void widen() noexcept {
     all = _mm_add_epi32(all, _mm_madd_epi16(words, _mm_set1_epi16(1)));
@@ -175,22 +183,35 @@ struct sum {
 
 #elif ALIDADE_ARCH_ID == ALIDADE_ARCH_ID_wasm_simd128
 
+/// Bytes are multiplied as words, those in even places apart from those in odd ones: a product of words and the sum of two are one
+/// instruction, of bytes there is none.
 struct sum {
-  v128_t words = wasm_i16x8_splat(0), all = wasm_i32x4_splat(0);
-
   static ALIDADE_FORCE_INLINE v128_t load(const void* p) noexcept { return wasm_v128_load(p); }
-  ALIDADE_FORCE_INLINE void add(v128_t low, v128_t high, v128_t row) noexcept {
-    const v128_t lower = wasm_v128_and(row, wasm_i8x16_splat(15)), upper = wasm_u8x16_shr(row, 4);
-    const v128_t first =
-        wasm_i16x8_add(wasm_i16x8_extmul_low_i8x16(lower, low), wasm_i16x8_extmul_high_i8x16(lower, low));
-    const v128_t second =
-        wasm_i16x8_add(wasm_i16x8_extmul_low_i8x16(upper, high), wasm_i16x8_extmul_high_i8x16(upper, high));
-    words = wasm_i16x8_add(words, wasm_i16x8_add(first, second));
+  struct query {
+    v128_t even_low, odd_low, even_high, odd_high;
+
+    ALIDADE_FORCE_INLINE query(const std::int8_t* lows, const std::int8_t* highs) noexcept {
+      const v128_t low = load(lows), high = load(highs);
+      even_low = wasm_i16x8_shr(wasm_i16x8_shl(low, 8), 8);
+      odd_low = wasm_i16x8_shr(low, 8);
+      even_high = wasm_i16x8_shr(wasm_i16x8_shl(high, 8), 8);
+      odd_high = wasm_i16x8_shr(high, 8);
+    }
+  };
+
+  v128_t all = wasm_i32x4_splat(0);
+
+  ALIDADE_FORCE_INLINE void add(const query& q, v128_t row) noexcept {
+    const v128_t mask = wasm_i16x8_splat(15);
+    const v128_t low =
+        wasm_i32x4_add(wasm_i32x4_dot_i16x8(wasm_v128_and(row, mask), q.even_low),
+                       wasm_i32x4_dot_i16x8(wasm_v128_and(wasm_u16x8_shr(row, 8), mask), q.odd_low));
+    const v128_t high =
+        wasm_i32x4_add(wasm_i32x4_dot_i16x8(wasm_v128_and(wasm_u16x8_shr(row, 4), mask), q.even_high),
+                       wasm_i32x4_dot_i16x8(wasm_u16x8_shr(row, 12), q.odd_high));
+    all = wasm_i32x4_add(all, wasm_i32x4_add(low, high));
   }
-  ALIDADE_FORCE_INLINE void widen() noexcept {
-    all = wasm_i32x4_add(all, wasm_i32x4_extadd_pairwise_i16x8(words));
-    words = wasm_i16x8_splat(0);
-  }
+  ALIDADE_FORCE_INLINE void widen() noexcept {}
   ALIDADE_FORCE_INLINE std::int32_t total() const noexcept {
     const v128_t two = wasm_i32x4_add(all, wasm_i32x4_shuffle(all, all, 2, 3, 0, 1));
     return wasm_i32x4_extract_lane(two, 0) + wasm_i32x4_extract_lane(two, 1);
@@ -200,11 +221,18 @@ struct sum {
 #else
 
 struct sum {
-  int32x4_t all = vdupq_n_s32(0);
-
   static ALIDADE_FORCE_INLINE int8x16_t load(const void* p) noexcept {
     return vld1q_s8(static_cast<const std::int8_t*>(p));
   }
+  struct query {
+    int8x16_t low, high;
+
+    ALIDADE_FORCE_INLINE query(const std::int8_t* lows, const std::int8_t* highs) noexcept
+        : low(load(lows)), high(load(highs)) {}
+  };
+
+  int32x4_t all = vdupq_n_s32(0);
+
   static ALIDADE_FORCE_INLINE int8x16_t lower(int8x16_t row) noexcept {
     return vandq_s8(row, vdupq_n_s8(15));
   }
@@ -212,15 +240,15 @@ struct sum {
     return vreinterpretq_s8_u8(vshrq_n_u8(vreinterpretq_u8_s8(row), 4));
   }
 #if ALIDADE_HAS_DOTPROD
-  ALIDADE_FORCE_INLINE void add(int8x16_t low, int8x16_t high, int8x16_t row) noexcept {
-    all = vdotq_s32(vdotq_s32(all, lower(row), low), upper(row), high);
+  ALIDADE_FORCE_INLINE void add(const query& q, int8x16_t row) noexcept {
+    all = vdotq_s32(vdotq_s32(all, lower(row), q.low), upper(row), q.high);
   }
   ALIDADE_FORCE_INLINE void widen() noexcept {}
 #else
   int16x8_t words = vdupq_n_s16(0);
 
-  ALIDADE_FORCE_INLINE void add(int8x16_t low, int8x16_t high, int8x16_t row) noexcept {
-    const int8x16_t a = lower(row), b = upper(row);
+  ALIDADE_FORCE_INLINE void add(const query& q, int8x16_t row) noexcept {
+    const int8x16_t a = lower(row), b = upper(row), low = q.low, high = q.high;
     words = vmlal_s8(vmlal_s8(words, vget_low_s8(a), vget_low_s8(low)), vget_high_s8(a), vget_high_s8(low));
     words = vmlal_s8(vmlal_s8(words, vget_low_s8(b), vget_low_s8(high)), vget_high_s8(b), vget_high_s8(high));
   }
@@ -242,7 +270,7 @@ struct sum {
 #if ALIDADE_ARCH_ID == ALIDADE_ARCH_ID_sse4_1
 inline constexpr const char* nibble_instruction = "pmaddubsw";
 #elif ALIDADE_ARCH_ID == ALIDADE_ARCH_ID_wasm_simd128
-inline constexpr const char* nibble_instruction = "i16x8.mul";
+inline constexpr const char* nibble_instruction = "i32x4.dot_i16x8_s";
 #elif ALIDADE_ARCH_ID == ALIDADE_ARCH_ID_neon64
 inline constexpr const char* nibble_instruction = ALIDADE_HAS_DOTPROD ? "sdot" : "smlal";
 #else
@@ -257,11 +285,11 @@ ALIDADE_FORCE_INLINE void nibble_products(const std::int8_t* low, const std::int
     sum a, b, c, d;
     for (std::size_t line = 0; line < bytes; line += 64) {
       for (std::size_t at = line; at < line + 64; at += 16) {
-        const auto low_at = sum::load(low + at), high_at = sum::load(high + at);
-        a.add(low_at, high_at, sum::load(rows[j] + at));
-        b.add(low_at, high_at, sum::load(rows[j + 1] + at));
-        c.add(low_at, high_at, sum::load(rows[j + 2] + at));
-        d.add(low_at, high_at, sum::load(rows[j + 3] + at));
+        const sum::query q(low + at, high + at);
+        a.add(q, sum::load(rows[j] + at));
+        b.add(q, sum::load(rows[j + 1] + at));
+        c.add(q, sum::load(rows[j + 2] + at));
+        d.add(q, sum::load(rows[j + 3] + at));
       }
       a.widen(), b.widen(), c.widen(), d.widen();
     }

@@ -48,6 +48,23 @@ ALIDADE_FORCE_INLINE std::size_t insert_into_block(std::int64_t* a, __m256i x) n
 }
 ALIDADE_FORCE_INLINE __m256i broadcast_i64(std::int64_t x) noexcept { return _mm256_set1_epi64x(x); }
 
+#elif ALIDADE_ARCH_ID == ALIDADE_ARCH_ID_wasm_simd128
+
+/// Moves a quarter of the block at a; returns where it is greater than x.
+ALIDADE_FORCE_INLINE v128_t insert_into_quarter(std::int64_t* a, v128_t x) noexcept {
+  const v128_t before = wasm_v128_load(a - 1), here = wasm_v128_load(a);
+  const v128_t moves = wasm_i64x2_gt(here, x);
+  const v128_t moved = wasm_v128_bitselect(before, x, wasm_i64x2_gt(before, x));
+  wasm_v128_store(a, wasm_v128_bitselect(moved, here, moves));
+  return moves;
+}
+ALIDADE_FORCE_INLINE std::size_t insert_into_block(std::int64_t* a, v128_t x) noexcept {
+  v128_t moves = insert_into_quarter(a + 6, x);
+  for (int at = 4; at >= 0; at -= 2) moves = wasm_i64x2_add(moves, insert_into_quarter(a + at, x));
+  return static_cast<std::size_t>(8 + wasm_i64x2_extract_lane(moves, 0) + wasm_i64x2_extract_lane(moves, 1));
+}
+ALIDADE_FORCE_INLINE v128_t broadcast_i64(std::int64_t x) noexcept { return wasm_i64x2_splat(x); }
+
 #endif
 
 inline std::size_t sorted_insert_by_search(std::int64_t* a, std::size_t n, std::int64_t x) noexcept {
@@ -63,11 +80,15 @@ inline std::size_t sorted_insert_by_search(std::int64_t* a, std::size_t n, std::
   return place;
 }
 
-#if ALIDADE_ARCH_ID == ALIDADE_ARCH_ID_avx512 || ALIDADE_ARCH_ID == ALIDADE_ARCH_ID_avx2
+#if ALIDADE_ARCH_ID == ALIDADE_ARCH_ID_avx512 || ALIDADE_ARCH_ID == ALIDADE_ARCH_ID_avx2 || \
+    ALIDADE_ARCH_ID == ALIDADE_ARCH_ID_wasm_simd128
 
 inline std::size_t sorted_insert(std::int64_t* a, std::size_t n, std::int64_t x) noexcept {
+  // From there on that is quicker.
 #if ALIDADE_ARCH_ID == ALIDADE_ARCH_ID_avx2
-  if (n > 160) return sorted_insert_by_search(a, n, x);  // from there on that is quicker
+  if (n > 160) return sorted_insert_by_search(a, n, x);
+#elif ALIDADE_ARCH_ID == ALIDADE_ARCH_ID_wasm_simd128
+  if (n > 320) return sorted_insert_by_search(a, n, x);
 #endif
   // From the end, so that a block's neighbour below is still what it was. Whether the rest is less than x is asked now and
   // then only: the answer is hard to predict.
