@@ -92,8 +92,8 @@ clock: sync=none, time0=1700000000
 END
 echo continue >debugger  # Debian's Bochs begins in its debugger
 
-# The display needs a terminal, which `script` lends.
-script -qec "bochs -q -rc debugger -f bochsrc" /dev/null >screen.txt 2>&1 </dev/null || true
+# The display needs a terminal, which `script` lends. ctest would wait for 900 seconds, and leave the emulator running.
+script -qec "timeout --foreground 840 bochs -q -rc debugger -f bochsrc" /dev/null >screen.txt 2>&1 </dev/null || true
 
 touch serial.txt
 tr -d '\r' <serial.txt >said.txt
