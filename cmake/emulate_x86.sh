@@ -22,17 +22,24 @@ work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 cd "$work"
 
-# The kernel, once for all programs that run side by side.
+fetch_kernel() {
+  local package
+  package=$(apt-cache depends linux-image-cloud-amd64 | sed -n 's/^ *Depends: \(linux-image-[^ ]*\)$/\1/p' | head -n 1)
+  [[ -n "$package" ]] && apt-get -qq download "$package"
+}
+
+# The kernel, once for all programs that run side by side. Where the package lists are too old for it they are fetched anew.
 exec 9>"$folder/lock"
 flock 9
 if [[ ! -s "$folder/vmlinuz" ]]; then
-  package=$(apt-cache depends linux-image-cloud-amd64 | sed -n 's/^ *Depends: \(linux-image-[^ ]*\)$/\1/p' | head -n 1)
-  if [[ -z "$package" ]]; then
-    echo "$0: apt-cache knows no linux-image-cloud-amd64: apt-get update, or a distribution that lacks it" >&2
+  as_root=()
+  ((EUID == 0)) || as_root=(sudo -n)
+  if ! fetch_kernel 2>fetch.log && ! { "${as_root[@]}" apt-get -qq update && fetch_kernel; } >>fetch.log 2>&1; then
+    cat fetch.log >&2
+    echo "$0: the package that linux-image-cloud-amd64 depends on could not be fetched with apt-get" >&2
     exit 2
   fi
-  apt-get -qq download "$package" 2>download.log || { cat download.log >&2; exit 2; }
-  dpkg-deb --fsys-tarfile "$package"*.deb | tar -x --wildcards './boot/vmlinuz-*'
+  dpkg-deb --fsys-tarfile linux-image-*.deb | tar -x --wildcards './boot/vmlinuz-*'
   mv boot/vmlinuz-* "$folder/vmlinuz"
 fi
 flock -u 9
