@@ -122,13 +122,13 @@ TEST_CASE("every vector is found after refining: equal ones, clusters, few") {
 }
 
 TEST_CASE("refining that is cancelled or runs out of memory leaves the graph as it was") {
-  const refine_rows rows(1500, 8);
+  const refine_rows rows(4500, 8);  // more than are linked at once
   for (const std::size_t threads : {1u, 2u}) {
-    synchronized_memory_pool pool({.byte_limit = 3'000'000});
+    synchronized_memory_pool pool({.byte_limit = 8'000'000});
     hnsw_options options = refine_graph;
     options.memory = &pool;
     hnsw_index<float> index(8, options);
-    rows.add_to(index, 0, 1500);
+    rows.add_to(index, 0, 4500);
     const std::uint64_t before = index.graph_checksum();
     std::error_code ec;
     const auto at_once = [](std::size_t, std::size_t) { return false; };

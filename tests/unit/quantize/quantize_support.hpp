@@ -116,7 +116,8 @@ struct coded_rows {
   }
 };
 
-struct pca4_coded : test::coded_rows<alidade::detail::pca4_model> {
+/// The same by codes of pca4.
+struct pca4_coded : coded_rows<alidade::detail::pca4_model> {
   pca4_coded(std::vector<float> rows_, std::size_t dimension_, alidade::detail::centred_form form,
              std::size_t code_bytes = 64, std::size_t train_rows = 100, std::size_t threads = 1)
       : coded_rows(std::move(rows_), dimension_, alidade::codecs::pca4{code_bytes, 8192, 42}) {

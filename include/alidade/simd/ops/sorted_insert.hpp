@@ -84,11 +84,10 @@ inline std::size_t sorted_insert_by_search(std::int64_t* a, std::size_t n, std::
     ALIDADE_ARCH_ID == ALIDADE_ARCH_ID_wasm_simd128
 
 inline std::size_t sorted_insert(std::int64_t* a, std::size_t n, std::int64_t x) noexcept {
-  // From there on that is quicker.
 #if ALIDADE_ARCH_ID == ALIDADE_ARCH_ID_avx2
-  if (n > 160) return sorted_insert_by_search(a, n, x);
+  if (n > 160) return sorted_insert_by_search(a, n, x);  // from there on that is quicker
 #elif ALIDADE_ARCH_ID == ALIDADE_ARCH_ID_wasm_simd128
-  if (n > 320) return sorted_insert_by_search(a, n, x);
+  if (n > 320) return sorted_insert_by_search(a, n, x);  // up to there it is slower
 #endif
   // From the end, so that a block's neighbour below is still what it was. Whether the rest is less than x is asked now and
   // then only: the answer is hard to predict.
