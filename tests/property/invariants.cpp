@@ -1,6 +1,7 @@
 #include <doctest/doctest.h>
 
 #include <algorithm>
+#include <numeric>
 #include <vector>
 
 #include <alidade/distance/metric.hpp>
@@ -31,8 +32,8 @@ struct built_graph {
     std::size_t linked = 0;
     for (std::size_t piece = 0; piece < pieces; ++piece) {
       const std::size_t last = data.rows * (piece + 1) / pieces;
-      vectors.append(std::span(data.keys).subspan(linked, last - linked), data.view(linked, last - linked),
-                     {}, ec);
+      vectors.add(std::span(data.keys).subspan(linked, last - linked), data.view(linked, last - linked), {},
+                  {}, ec);
       detail::link_journal journal(graph, nullptr);
       journal.begin(last - linked, 2);
       graph.reserve(last, 3 * (last - linked));
@@ -42,7 +43,9 @@ struct built_graph {
       detail::scratch_pool<graph_builder::scratch_type> scratches(nullptr);
       const detail::no_codes none;
       graph_builder builder(vectors, vectors.view(), none, graph, journal, scratches, options, 2);
-      builder.link_from(linked, {});
+      std::vector<std::uint32_t> slots(last - linked);
+      std::iota(slots.begin(), slots.end(), static_cast<std::uint32_t>(linked));
+      builder.add(slots, {});
       builder.repair();
       if (is_refined && last == data.rows) {
         builder.refine({});

@@ -29,6 +29,7 @@ enum class errc {
   corrupted_data,       ///< the data are torn or damaged: a size, a checksum or a value is not possible
   misaligned,           ///< the data, which are used where they lie, do not begin at a multiple of 64 bytes
   cancelled,            ///< who watched the progress of the call wanted no more of it
+  unknown_key,          ///< the index has no vector of that key
   not_representable,    ///< a component is beyond the largest number of the type that vectors are stored in
 };
 
@@ -70,6 +71,8 @@ class category final : public std::error_category {
         return "it was cancelled";
       case errc::misaligned:
         return "the data do not begin at a multiple of 64 bytes";
+      case errc::unknown_key:
+        return "the index has no vector of that key";
       case errc::not_representable:
         return "a component is beyond the range of what vectors are stored in";
     }

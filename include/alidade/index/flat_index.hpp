@@ -80,11 +80,11 @@ class flat_index {
   /// Adds all rows, or none when one is refused: then the error names it, or it is returned instead of how many.
   void add(std::span<const std::uint64_t> keys, matrix_view<T> rows) {
     std::error_code ec;
-    const std::size_t row = vectors_.append(keys, rows, {}, ec);
+    const std::size_t row = vectors_.add(keys, rows, {}, {}, ec);
     if (ec) detail::throw_error(ec, row);
   }
   std::size_t add(std::span<const std::uint64_t> keys, matrix_view<T> rows, std::error_code& ec) {
-    return detail::unless_exhausted(ec, error::no_row, [&] { return vectors_.append(keys, rows, {}, ec); });
+    return detail::unless_exhausted(ec, error::no_row, [&] { return vectors_.add(keys, rows, {}, {}, ec); });
   }
 
   /// The k nearest, sorted, ties by key; all there are when there are fewer.

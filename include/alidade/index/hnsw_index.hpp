@@ -1,11 +1,7 @@
 #pragma once
 
-#include <algorithm>
-#include <cmath>
 #include <cstddef>
 #include <cstdint>
-#include <functional>
-#include <numeric>
 #include <span>
 #include <system_error>
 #include <type_traits>
@@ -14,15 +10,11 @@
 #include <alidade/config/namespace.hpp>
 #include <alidade/core/errors.hpp>
 #include <alidade/core/matrix_view.hpp>
-#include <alidade/core/parallel.hpp>
-#include <alidade/core/random.hpp>
 #include <alidade/distance/metric.hpp>
 #include <alidade/index/detail/code_set.hpp>
-#include <alidade/index/detail/graph_builder.hpp>
-#include <alidade/index/detail/graph_index.hpp>
-#include <alidade/index/detail/hnsw_graph.hpp>
 #include <alidade/index/detail/index_packer.hpp>
-#include <alidade/index/detail/link_journal.hpp>
+#include <alidade/index/detail/mutable_index.hpp>
+#include <alidade/index/detail/node_order.hpp>
 #include <alidade/index/detail/stored_vectors.hpp>
 #include <alidade/index/detail/vector_set.hpp>
 #include <alidade/index/options.hpp>
@@ -38,9 +30,8 @@ namespace detail {
 
 template <class T, class Metric, class Codec, class Storage,
           class Vectors = typename vectors_of<T, Metric, Storage>::type>
-using graph_index_of =
-    graph_index<Vectors, hnsw_graph,
-                typename codes_of<Codec, typename Vectors::value_type, typename Vectors::metric_type>::type>;
+using mutable_index_of = mutable_index<
+    Vectors, typename codes_of<Codec, typename Vectors::value_type, typename Vectors::metric_type>::type>;
 
 }  // namespace detail
 
@@ -54,12 +45,16 @@ using graph_index_of =
 ///
 /// The same vectors in the same calls, with the same options, give the same graph, for any number of threads.
 ///
+/// Vectors that are removed are found no more from then on. Links still lead to them for a while: each removal leads the links of 32 other
+/// vectors past what was removed, so that a removal takes about as long as an addition, however many vectors there are; a removed vector's
+/// slot is free for another when all links were led past it, which n / 16 removals later of n vectors they have been at the latest.
+///
 /// Whenever an eighth of the vectors is new the whole graph is connected again: a call that adds so many leaves every
 /// vector within reach of a search that is wide enough. In between a new vector is always linked from one of its
 /// neighbours, but may in rare cases push another out of reach until then.
 ///
 /// The searches are those of graph_index (detail/graph_index.hpp), as packed_index has them too.
-/// They may run from several threads at once; adding must not overlap with anything else. A search allocates nothing
+/// They may run from several threads at once; what changes the index must not overlap with anything else. A search allocates nothing
 /// after one as wide on the same index, but for the vector that the convenient form returns, until trim(). A moved-from
 /// index may only be destroyed or assigned to.
 ///
@@ -71,8 +66,8 @@ using graph_index_of =
 /// rounded (storage/storage.hpp). Nothing else changes: you add and search with T. Such an index cannot be packed yet.
 template <class T, metric<T> Metric = metrics::l2_squared, class Codec = codecs::none,
           class Storage = storage::full>
-class hnsw_index : public detail::graph_index_of<T, Metric, Codec, Storage> {
-  using base = detail::graph_index_of<T, Metric, Codec, Storage>;
+class hnsw_index : public detail::mutable_index_of<T, Metric, Codec, Storage> {
+  using base = detail::mutable_index_of<T, Metric, Codec, Storage>;
   using vectors = typename detail::vectors_of<T, Metric, Storage>::type;
   using element = typename vectors::value_type;
   using stored_metric = typename vectors::metric_type;
@@ -101,8 +96,6 @@ class hnsw_index : public detail::graph_index_of<T, Metric, Codec, Storage> {
     ec = valid(dimension, options, codec, form) ? std::error_code{} : make_error_code(errc::invalid_option);
   }
 
-  const hnsw_options& options() const noexcept { return options_; }
-
   /// All bytes that the index holds, itself included; all but itself are of options().memory. What a search has in use
   /// meanwhile is left out.
   std::size_t memory_bytes() const { return sizeof(*this) + base::held_bytes(); }
@@ -129,9 +122,7 @@ class hnsw_index : public detail::graph_index_of<T, Metric, Codec, Storage> {
   /// codes meanwhile. Nothing happens where there are too few vectors for codes. Must not overlap with searches. Strong guarantee.
   void retrain(std::size_t threads = 1) requires(is_coded) {
     if (!codes_.are_in_use()) return;
-    transaction change(*this);
-    codes_.learn(vectors_, threads);
-    change.commit();
+    base::learn_codes(threads);
   }
   void retrain(std::size_t threads, std::error_code& ec) requires(is_coded) {
     ec.clear();
@@ -139,12 +130,7 @@ class hnsw_index : public detail::graph_index_of<T, Metric, Codec, Storage> {
   }
 
   /// Makes room for `rows` vectors in all; worth it before many single adds. Strong guarantee.
-  void reserve(std::size_t rows) {
-    transaction change(*this);
-    vectors_.reserve(rows);
-    graph_.reserve(rows, 0);
-    change.commit();
-  }
+  void reserve(std::size_t rows) { base::reserve_rows(rows); }
 
   /// Adds one vector.
   void add(std::uint64_t key, std::span<const T> vector) {
@@ -158,7 +144,7 @@ class hnsw_index : public detail::graph_index_of<T, Metric, Codec, Storage> {
   /// ones are kept, at most as much again as all links take.
   void add(std::span<const std::uint64_t> keys, matrix_view<T> rows, const add_options& options = {}) {
     std::error_code ec;
-    const std::size_t row = add_rows(keys, rows, options, ec);
+    const std::size_t row = base::add_rows(keys, rows, options, ec);
     if (ec) detail::throw_error(ec, row);
   }
 
@@ -168,7 +154,41 @@ class hnsw_index : public detail::graph_index_of<T, Metric, Codec, Storage> {
   }
   std::size_t add(std::span<const std::uint64_t> keys, matrix_view<T> rows, const add_options& options,
                   std::error_code& ec) {
-    return detail::unless_exhausted(ec, error::no_row, [&] { return add_rows(keys, rows, options, ec); });
+    return detail::unless_exhausted(ec, error::no_row,
+                                    [&] { return base::add_rows(keys, rows, options, ec); });
+  }
+
+  /// Removes the vector of a key; returns whether there was one. Strong guarantee.
+  bool remove(std::uint64_t key) { return remove({&key, 1}) != 0; }
+  bool remove(std::uint64_t key, std::error_code& ec) { return remove({&key, 1}, 1, ec) != 0; }
+
+  /// Removes the vectors of these keys, as far as there are any, and returns how many. What many removals at once leave behind is seen to
+  /// there and then, by `threads` threads, 0 for all cores; the graph does not depend on their number. Where none is left the index is as new,
+  /// but for the memory that it keeps. Strong guarantee.
+  std::size_t remove(std::span<const std::uint64_t> keys, std::size_t threads = 1) {
+    return base::remove_keys(keys, threads);
+  }
+  std::size_t remove(std::span<const std::uint64_t> keys, std::size_t threads, std::error_code& ec) {
+    ec.clear();
+    return detail::unless_exhausted(ec, std::size_t{0}, [&] { return remove(keys, threads); });
+  }
+
+  /// Gives a key that is there another vector. Errors are those of an addition, and errc::unknown_key. Strong guarantee.
+  void update(std::uint64_t key, std::span<const T> vector) {
+    std::error_code ec;
+    base::update_one(key, vector, ec);
+    if (ec) detail::throw_error(ec, 0);
+  }
+  void update(std::uint64_t key, std::span<const T> vector, std::error_code& ec) {
+    detail::unless_exhausted(ec, 0, [&] { return base::update_one(key, vector, ec), 0; });
+  }
+
+  /// Gives back the room that removed vectors had, and all that was made beyond what there is. Takes memory for a second index meanwhile; where
+  /// that runs out, what still led to removed vectors may have been led past them, and nothing else has changed.
+  void compact(std::size_t threads = 1) { base::compact_all(threads); }
+  void compact(std::size_t threads, std::error_code& ec) {
+    ec.clear();
+    detail::unless_exhausted(ec, 0, [&] { return compact(threads), 0; });
   }
 
   /// Links every vector on level 0 anew, to the best of what a search from it finds in the graph as it is now and of its present
@@ -176,17 +196,18 @@ class hnsw_index : public detail::graph_index_of<T, Metric, Codec, Storage> {
   /// links meanwhile. options.progress as of add. Must not overlap with anything else. Strong guarantee.
   void refine(const add_options& options = {}) {
     std::error_code ec;
-    refine_all(options, ec);
+    base::refine_all(options, ec);
     if (ec) detail::throw_error(ec);
   }
   void refine(const add_options& options, std::error_code& ec) {
-    detail::unless_exhausted(ec, 0, [&] { return refine_all(options, ec), 0; });
+    detail::unless_exhausted(ec, 0, [&] { return base::refine_all(options, ec), 0; });
   }
 
   /// An immutable copy, in one piece of memory that can be saved to a file and mapped (packed_index.hpp): it has the same answers, faster
   /// where the order of its nodes serves. Of this index's resource it takes what this index holds, and up to 9 bytes a vector meanwhile.
   packed_index<T, Metric, Codec> pack(const pack_options& options = {}) const requires(is_full) {
-    const auto order = detail::order_of(graph_, options.order, options_.memory);
+    auto order = detail::order_of(graph_, options.order, options_.memory);
+    base::leave_out_free(order);
     detail::index_packer packer(vectors_, graph_, codes_, options_, this->defaults_, order);
     return {packer.image(), vectors_.metric(), options_.memory};
   }
@@ -198,15 +219,15 @@ class hnsw_index : public detail::graph_index_of<T, Metric, Codec, Storage> {
     return detail::unless_exhausted(ec, std::move(none), [&] { return pack(options); });
   }
 
- private:
-  using pruning_metric = typename detail::pruning_metric_of<stored_metric>::type;
-  struct unchecked {};
-  struct checked {};
-
+ protected:
   using base::codes_;
   using base::graph_;
-  using base::scratches_;
+  using base::options_;
   using base::vectors_;
+
+ private:
+  struct unchecked {};
+  struct checked {};
 
   hnsw_index(unchecked, std::size_t dimension, const hnsw_options& options, Metric metric, const Codec& codec,
              const Storage& form)
@@ -215,142 +236,13 @@ class hnsw_index : public detail::graph_index_of<T, Metric, Codec, Storage> {
   hnsw_index(std::size_t dimension, const hnsw_options& options, const Metric& metric, const Codec& codec,
              const Storage& form, checked)
       : base(vectors(vectors::valid_dimension(dimension) ? dimension : 1, metric, options.memory, form),
-             detail::hnsw_graph(options.M, options.memory), codes(codec, options.memory), options.memory),
-        options_(options) {}
+             codes(codec, options.memory), options) {}
 
   static bool valid(std::size_t dimension, const hnsw_options& o, const Codec& codec,
                     const Storage& form) noexcept {
     return codes::valid(codec) && vectors::valid(form) && vectors::valid_dimension(dimension) &&
            detail::valid_options(o);
   }
-
-  /// floor(-ln(uniform(0, 1]) / ln M): the level distribution of arXiv 1603.09320, section 4.1, with its mL = 1 / ln M.
-  std::size_t random_level(std::size_t slot) const noexcept {
-    const std::uint64_t bits = detail::mix64(options_.seed ^ detail::mix64(slot)) >> 11;  // 53 of them
-    const double uniform = static_cast<double>(bits + 1) * 0x1p-53;
-    const double level = -std::log(uniform) / std::log(static_cast<double>(options_.M));
-    return static_cast<std::size_t>(std::min(level, 63.0));
-  }
-
-  /// Adds all rows or, when one is refused, none, and returns which. Strong guarantee.
-  std::size_t add_rows(std::span<const std::uint64_t> keys, matrix_view<T> rows, const add_options& options,
-                       std::error_code& ec) {
-    if (const std::size_t bad = vectors_.check(keys, rows, ec); ec) return bad;
-    transaction change(*this);
-    const std::size_t first = size();
-    const std::size_t result = vectors_.append(keys, rows, shuffled(rows.rows()), ec);
-    if (ec || result == 0) return result;
-    const std::size_t threads = std::min(detail::resolve_threads(options.threads), rows.rows() / 16 + 1);
-    codes_.extend(vectors_, threads);  // before there are links: what it learns from takes room for a while
-    std::size_t upper_rows = 0;
-    for (std::size_t slot = first; slot < vectors_.size(); ++slot) upper_rows += random_level(slot);
-    graph_.reserve(vectors_.size(), upper_rows);
-    for (std::size_t slot = first; slot < vectors_.size(); ++slot) graph_.append(random_level(slot));
-    change.journal.begin(rows.rows(), threads);
-    const bool is_linked = with_builder(change.journal, threads, [&](auto& builder) {
-      if (!builder.link_from(first, options.progress)) return false;
-      // A repair looks at every node: once for each eighth that is added, it costs a constant number of looks a vector.
-      unrepaired_ += size() - first;
-      if (unrepaired_ * repair_share >= size()) {
-        builder.repair();
-        unrepaired_ = 0;
-      } else {
-        builder.repair_from(first);
-      }
-      return true;
-    });
-    if (!is_linked) {
-      ec = errc::cancelled;
-      return error::no_row;
-    }
-    change.commit();
-    return result;
-  }
-
-  void refine_all(const add_options& options, std::error_code& ec) {
-    ec.clear();
-    if (size() < 2) return;
-    transaction change(*this);
-    const std::size_t threads = std::min(detail::resolve_threads(options.threads), size() / 16 + 1);
-    change.journal.begin(size(), threads);
-    const bool is_done = with_builder(change.journal, threads, [&](auto& builder) {
-      if (!builder.refine(options.progress)) return false;
-      builder.repair();
-      unrepaired_ = 0;
-      return true;
-    });
-    if (is_done) {
-      change.commit();
-    } else {
-      ec = errc::cancelled;
-    }
-  }
-
-  template <class F>
-  bool with_builder(detail::link_journal& journal, std::size_t threads, const F& f) {
-    const auto run = [&](const auto& pruning) {
-      detail::graph_builder<element, stored_metric, codes> builder(vectors_, pruning, codes_, graph_, journal,
-                                                                   scratches_, options_, threads);
-      return f(builder);
-    };
-    if constexpr (std::is_same_v<pruning_metric, stored_metric>) {
-      return run(vectors_.view());
-    } else {
-      const pruning_metric pruning{};
-      return run(vectors_.view(pruning));
-    }
-  }
-
-  /// The order in which the rows of one call are inserted. Whatever order they come in, each batch is then a fair sample
-  /// of the call, so that the nodes of the next one, which do not see each other, find neighbours like them.
-  detail::resource_vector<std::uint32_t> shuffled(std::size_t count) const {
-    detail::resource_vector<std::uint32_t> order(count, options_.memory);
-    std::iota(order.begin(), order.end(), 0u);
-    for (std::size_t i = count; i > 1; --i) {
-      const std::uint64_t other = detail::mix64(options_.seed + detail::mix64(i)) % i;
-      std::swap(order[i - 1], order[static_cast<std::size_t>(other)]);
-    }
-    return order;
-  }
-
-  /// A change that, unless it is committed, is undone.
-  struct transaction {
-    explicit transaction(hnsw_index& i)
-        : index(i),
-          rows_end(i.vectors_.mark_end()),
-          unrepaired(i.unrepaired_),
-          end(i.graph_.mark_end()),
-          codes_end(i.codes_.mark_end()),
-          journal(i.graph_, i.options_.memory) {}
-    transaction(const transaction&) = delete;
-    transaction& operator=(const transaction&) = delete;
-    ~transaction() {
-      if (is_committed) return;
-      journal.undo();
-      index.graph_.truncate(end);
-      index.vectors_.truncate(rows_end);
-      index.codes_.undo(codes_end);
-      index.unrepaired_ = unrepaired;
-    }
-
-    void commit() noexcept {
-      is_committed = true;
-      index.codes_.commit();
-    }
-
-    hnsw_index& index;
-    typename vectors::mark rows_end;
-    std::size_t unrepaired;
-    detail::hnsw_graph::mark end;
-    [[no_unique_address]] typename codes::mark codes_end;
-    detail::link_journal journal;
-    bool is_committed = false;
-  };
-
-  static constexpr std::size_t repair_share = 8;
-
-  hnsw_options options_;
-  std::size_t unrepaired_ = 0;  // vectors added since the graph's connection was last seen to
 };
 
 }  // namespace ALIDADE_ABI_NAMESPACE

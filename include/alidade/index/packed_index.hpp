@@ -175,6 +175,7 @@ class packed_index
     if (const errc code = this->vectors_.open(file, shape); code != errc{}) return code;
     if (const errc code = this->graph_.open(file, shape); code != errc{}) return code;
     if (const errc code = this->codes_.open(file, shape); code != errc{}) return code;
+    this->graph_.set_leads_to_removed(this->vectors_.size() != this->vectors_.slots());
     if (is_checked && !(this->vectors_.has_sound_keys() && this->graph_.is_sound()))
       return errc::corrupted_data;
     image_ = image;

@@ -16,13 +16,15 @@ inline namespace ALIDADE_ABI_NAMESPACE {
 namespace detail {
 
 /// From a user's 64-bit key to a row's 32-bit slot, and back: the keys in slot order, and a hash table of slots over them
-/// with linear probing, at most 3/4 full. 8 bytes a key and 5.3 to 10.7 for the table.
+/// with linear probing, at most 3/4 full. 8 bytes a key and 5.3 to 10.7 for the table. A slot whose key was erased has none until it gets
+/// another; key() of it is what it was.
 class key_map {
  public:
   static constexpr std::uint32_t npos = std::numeric_limits<std::uint32_t>::max();
 
   explicit key_map(memory_resource* memory = nullptr) noexcept : keys_(memory), table_(memory) {}
 
+  /// Of slots, those without a key included.
   std::size_t size() const noexcept { return keys_.size(); }
   std::uint64_t key(std::size_t slot) const noexcept { return keys_[slot]; }
 
@@ -41,22 +43,46 @@ class key_map {
     return true;
   }
 
-  /// Takes back the newest insertions until `count` keys are left.
+  /// Gives the key a slot that has none; false, and nothing changed, when the key is in use.
+  bool insert_at(std::uint32_t slot, std::uint64_t key) noexcept {
+    const std::size_t position = probe(table_, key);
+    if (table_[position] != npos) return false;
+    keys_[slot] = key;
+    table_[position] = slot;
+    return true;
+  }
+
+  /// Returns the slot that the key had, or npos.
+  std::uint32_t erase(std::uint64_t key) noexcept {
+    if (table_.empty()) return npos;
+    const std::size_t position = probe(table_, key);
+    const std::uint32_t slot = table_[position];
+    if (slot != npos) erase_at(position);
+    return slot;
+  }
+
+  /// Takes back the newest slots, which have keys, until `count` are left.
   void truncate(std::size_t count) noexcept {
     while (size() > count) {
-      erase_at(probe(table_, keys_.back()));
+      erase(keys_.back());
       keys_.pop_back();
     }
   }
 
-  /// Makes room for `count` keys in all. Strong guarantee.
+  /// Of no slots any more; the memory stays.
+  void clear() noexcept {
+    keys_.clear();
+    std::fill(table_.begin(), table_.end(), npos);
+  }
+
+  /// Makes room for `count` slots in all. Strong guarantee.
   void reserve(std::size_t count) {
     if (count > keys_.capacity()) keys_.reserve(std::max(count, size() + size() / 2));
     if (count <= table_.size() / 4 * 3) return;
     table larger(std::bit_ceil(std::max<std::size_t>(count + count / 3 + 1, 8)), npos,
                  table_.get_allocator());
-    for (std::size_t slot = 0; slot < keys_.size(); ++slot) {
-      larger[probe(larger, keys_[slot])] = static_cast<std::uint32_t>(slot);
+    for (const std::uint32_t slot : table_) {
+      if (slot != npos) larger[probe(larger, keys_[slot])] = slot;
     }
     table_ = std::move(larger);
   }

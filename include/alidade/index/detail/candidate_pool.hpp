@@ -47,7 +47,10 @@ D from_ordered(std::int32_t ordered) noexcept {
 /// 1603.09320's algorithm 2 (candidates and results) at once, since a candidate that leaves the results is never
 /// expanded. An entry is one number, so that a comparison orders by distance, then by slot:
 ///
-///     | 63 .. 32 ordered distance | 31 .. 1 slot | 0 expanded |
+///     | 63 .. 32 ordered distance | 31 on the way | 30 .. 1 slot | 0 expanded |
+///
+/// Points that are on the way are expanded as all are, but are no results: of others there are ef nearest all the same. They come in by
+/// insert_some_on_the_way(), and leave_way() takes them out in the end.
 template <class D>
 class candidate_pool {
  public:
@@ -58,22 +61,27 @@ class candidate_pool {
   void reset(std::size_t capacity, std::size_t most) {
     storage_.grow(round_up(most, block) + block);
     entries()[-1] = std::numeric_limits<std::int64_t>::min();
-    capacity_ = capacity;
+    capacity_ = results_ = capacity;
     size_ = 0;
     next_ = 0;
+    on_the_way_ = 0;
   }
 
   /// More room, for at most as many as reset() was for.
   void widen(std::size_t capacity) noexcept {
     ALIDADE_ASSERT(capacity >= capacity_ && capacity + block <= storage_.size());
-    capacity_ = capacity;
+    capacity_ = results_ = capacity;
     // What was pushed out is not to come back.
     for (std::size_t i = size_; i % block != 0; ++i) entries()[i] = nothing;
   }
 
   std::size_t size() const noexcept { return size_; }
-  std::size_t capacity() const noexcept { return capacity_; }
-  std::uint32_t slot(std::size_t i) const noexcept { return static_cast<std::uint32_t>(entries()[i]) >> 1; }
+  std::size_t capacity() const noexcept { return results_; }
+  /// Those that are not on the way.
+  std::size_t results() const noexcept { return size_ - on_the_way_; }
+  std::uint32_t slot(std::size_t i) const noexcept {
+    return static_cast<std::uint32_t>(entries()[i]) >> 1 & slot_mask;
+  }
   D distance(std::size_t i) const noexcept {
     return from_ordered<D>(static_cast<std::int32_t>(entries()[i] >> 32));
   }
@@ -130,11 +138,57 @@ class candidate_pool {
     return otherwise;
   }
 
+  /// Room for as many that are on the way, beside the capacity of reset(). May be called once a search, with nothing in the pool.
+  void make_way(std::size_t most) {
+    storage_.grow(round_up(results_ + most + 1, block) + block);
+    entries()[-1] = std::numeric_limits<std::int64_t>::min();
+    most_on_the_way_ = most;
+  }
+
+  /// As insert, of points of which is_result(slot) says which are results. Beyond that many the farthest on the way is forgotten.
+  template <class IsResult>
+  void insert_some_on_the_way(const D* distances, const std::uint32_t* slots, std::size_t count,
+                              const IsResult& is_result) noexcept {
+    for (std::size_t i = 0; i < count; ++i) {
+      const bool counts = is_result(slots[i]);
+      const std::int64_t entry = entry_of(distances[i], slots[i]) | (counts ? 0 : way_bit);
+      if (results() == results_ && !(entry < end_of_full())) continue;
+      if (!counts && on_the_way_ == most_on_the_way_ && !forget_one_beyond(entry)) continue;
+      capacity_ = size_ + 1;
+      next_ = std::min(next_, insert(entry));
+      on_the_way_ += static_cast<std::size_t>(!counts);
+      if (results() > results_) drop_last();
+      while (results() == results_ && is_on_the_way(size_ - 1)) drop_last();
+    }
+  }
+
+  /// How many results are before an entry.
+  std::size_t results_before(std::size_t position) const noexcept {
+    std::size_t count = 0;
+    for (std::size_t i = 0; i < position; ++i) count += static_cast<std::size_t>(!is_on_the_way(i));
+    return count;
+  }
+
+  /// From here on there are results only, to be read.
+  void leave_way() noexcept {
+    keep_if([](std::int64_t entry) { return (entry & way_bit) == 0; });
+    on_the_way_ = 0;
+  }
+  /// Likewise none of these.
+  template <class Slots>
+  void leave_out(const Slots& slots) noexcept {
+    keep_if([&](std::int64_t entry) {
+      return !slots.contains(static_cast<std::uint32_t>(entry) >> 1 & slot_mask);
+    });
+  }
+
   std::size_t memory_bytes() const noexcept { return storage_.memory_bytes(); }
 
  private:
   static constexpr std::size_t block = simd::sorted_insert_block;
   static constexpr std::int64_t nothing = std::numeric_limits<std::int64_t>::max();
+  static constexpr std::int64_t way_bit = std::int64_t{1} << 31;
+  static constexpr std::uint32_t slot_mask = (std::uint32_t{1} << 30) - 1;
 
   // A block lies before the entries, of which the last number is less than any.
   std::int64_t* entries() noexcept { return storage_.data() + block; }
@@ -146,8 +200,37 @@ class candidate_pool {
   }
 
   /// What an entry must be less than to come in: of a full pool's last one the distance alone.
-  std::int64_t end() const noexcept {
-    return size_ < capacity_ ? nothing : entries()[size_ - 1] & ~std::int64_t{0xffffffff};
+  std::int64_t end() const noexcept { return size_ < capacity_ ? nothing : end_of_full(); }
+  std::int64_t end_of_full() const noexcept { return entries()[size_ - 1] & ~std::int64_t{0xffffffff}; }
+
+  bool is_on_the_way(std::size_t i) const noexcept { return (entries()[i] & way_bit) != 0; }
+
+  template <class Keep>
+  void keep_if(const Keep& keep) noexcept {
+    std::int64_t* end = entries();
+    for (std::size_t i = 0; i < size_; ++i) {
+      if (keep(entries()[i])) *end++ = entries()[i];
+    }
+    size_ = next_ = static_cast<std::size_t>(end - entries());
+    capacity_ = results_;
+  }
+
+  void drop_last() noexcept {
+    on_the_way_ -= static_cast<std::size_t>(is_on_the_way(size_ - 1));
+    entries()[--size_] = nothing;
+    next_ = std::min(next_, size_);
+  }
+
+  /// Of those on the way the farthest, if it is farther than this; false where it is not.
+  bool forget_one_beyond(std::int64_t entry) noexcept {
+    std::size_t i = size_;
+    while (i > 0 && !is_on_the_way(i - 1)) --i;
+    if (i == 0 || entries()[i - 1] < entry) return false;
+    std::copy(entries() + i, entries() + size_, entries() + i - 1);
+    entries()[--size_] = nothing;
+    if (next_ >= i) --next_;
+    --on_the_way_;
+    return true;
   }
 
   std::size_t insert(std::int64_t entry) noexcept {
@@ -163,6 +246,7 @@ class candidate_pool {
   std::size_t capacity_ = 0;
   std::size_t size_ = 0;
   std::size_t next_ = 0;  // no entry before this one is unexpanded
+  std::size_t results_ = 0, on_the_way_ = 0, most_on_the_way_ = 0;
 };
 
 }  // namespace detail

@@ -110,7 +110,7 @@ class code_search {
         : search(memory), query(memory), prepared(memory) {}
 
     void resize(const Vectors& rows, const Model& model, std::size_t degree) {
-      search.resize(rows.size(), 0, degree);
+      search.resize(rows.slots(), 0, degree);
       query.grow(rows.dimension());
       prepared.grow(model.query_bytes());
     }
@@ -135,7 +135,7 @@ class code_search {
         : scratch_(search.scratches_),
           rows_(rows),
           model_(model),
-          graph_(code_view<Model, Rows>(model, codes), graph) {
+          graph_(code_view<Model, Rows>(model, codes), graph, removed_in(rows, graph)) {
       scratch_->resize(rows, model, graph.capacity(0));
     }
 

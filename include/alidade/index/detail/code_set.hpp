@@ -63,8 +63,12 @@ struct no_codes {
   no_codes(const codecs::none&, memory_resource*) noexcept {}
   static bool valid(const codecs::none&) noexcept { return true; }
   template <class Vectors>
-  void extend(const Vectors&, std::size_t) noexcept {}
+  void extend(const Vectors&, std::span<const std::uint32_t>, std::size_t) noexcept {}
   static constexpr bool are_in_use() noexcept { return false; }
+  struct renumbered_slots {};
+  static renumbered_slots renumbered(std::span<const std::uint32_t>) noexcept { return {}; }
+  void adopt(renumbered_slots&&, std::size_t) noexcept {}
+  void clear() noexcept {}
   template <class Vectors>
   walker walk(const Vectors&, const hnsw_graph&) const noexcept {
     return {};
@@ -116,17 +120,26 @@ class code_set {
   /// Whether the vectors have codes: there are enough of them to learn from.
   bool are_in_use() const noexcept { return now_.size != 0; }
 
-  /// Encodes the vectors that are new. All anew, by what is learnt from what there is now, where there are eight times as many as when it
-  /// was learnt last, or where the estimates of new ones are much worse than they were then, which is looked at whenever an eighth is new.
-  void extend(const vectors& from, std::size_t threads) {
-    if (from.size() < Model::least_rows) return;
-    if (now_.size == 0 || (learns() && from.size() / 8 >= now_.learnt.size)) return learn(from, threads);
-    now_.codes.reserve(from.size());
-    encode(now_.model, from, now_.size, now_.codes, threads);
-    now_.size = from.size();
-    if (!learns() || now_.size - now_.checked <= now_.checked / 8) return;
+  /// Encodes the vectors that are new, those in `reused` slots among them. All anew, by what is learnt from what there is now, where there are
+  /// eight times as many as when it was learnt last, or where the estimates of new ones are much worse than they were then, which is looked at
+  /// whenever an eighth is new.
+  void extend(const vectors& from, std::span<const std::uint32_t> reused, std::size_t threads) {
+    const bool are_enough = from.size() >= Model::least_rows;
+    if (now_.size == 0 ? are_enough : learns() && from.size() / 8 >= now_.learnt.size)
+      return learn(from, threads);
+    if (now_.size == 0) return;
+    now_.codes.reserve(from.slots());
+    const std::size_t before = now_.size, added = from.slots() - before + reused.size();
+    encode(now_.model, from, added, now_.codes, threads, [&](std::size_t i) -> std::size_t {
+      return i < reused.size() ? reused[i] : before + i - reused.size();
+    });
+    now_.size = from.slots();
+    now_.unchecked += added;
+    if (!reused.empty()) now_.checked = 0;  // what is new lies anywhere
+    if (!learns() || now_.unchecked <= (from.size() - std::min(now_.unchecked, from.size())) / 8) return;
     const std::size_t place = place_of_neighbors(from, now_.checked, threads);
     now_.checked = now_.size;
+    now_.unchecked = 0;
     if (place > 2 * now_.learnt.place + 16) learn(from, threads);
   }
 
@@ -135,9 +148,10 @@ class code_set {
     state next(now_.model.options(), now_.codes.resource());
     train(next.model, from, threads);
     next.codes = row_storage<std::uint8_t>(next.model.code_bytes(), next.codes.resource());
-    next.codes.reserve(from.size());
-    encode(next.model, from, 0, next.codes, threads);
-    next.size = next.checked = next.learnt.size = from.size();
+    next.codes.reserve(from.slots());
+    encode(next.model, from, from.slots(), next.codes, threads, [](std::size_t i) { return i; });
+    next.size = next.checked = from.slots();
+    next.learnt.size = from.size();
     before_.emplace(std::exchange(now_, std::move(next)));
     if (learns()) now_.learnt.place = place_of_neighbors(from, 0, threads);
   }
@@ -148,7 +162,7 @@ class code_set {
     const std::size_t count = std::min(most_codes, now_.size);
     double saturation = 0;
     for (std::size_t i = 0; i < count; ++i)
-      saturation += now_.model.saturation(now_.codes[spread(i, count, now_.size)]);
+      saturation += now_.model.saturation(now_.codes[spread(i, count, from)]);
     return {now_.model.code_bytes(), now_.learnt.size, place_of_neighbors(from, 0, threads),
             now_.learnt.place, saturation / static_cast<double>(count)};
   }
@@ -157,12 +171,13 @@ class code_set {
   std::size_t place_of_neighbors(const vectors& from, std::size_t first, std::size_t threads) const {
     constexpr std::size_t most_queries = 32, most_rows = 1024;
     const std::size_t n = from.size(), d = from.dimension();
-    const std::size_t queries = std::min(most_queries, n - first), others = std::min(most_rows, n - queries);
+    const std::size_t queries = std::min({most_queries, n, from.slots() - first});
+    const std::size_t others = std::min(most_rows, n - queries);
     const std::size_t count = queries + others;
     // The queries, then the others, which may be the same.
     resource_vector<std::size_t> slots(count, 0, memory());
     for (std::size_t i = 0; i < count; ++i) {
-      slots[i] = i < queries ? first + spread(i, queries, n - first) : spread(i - queries, others, n);
+      slots[i] = i < queries ? spread(i, queries, from, first) : spread(i - queries, others, from);
     }
     resource_vector<const T*> rows(count, nullptr, memory());
     resource_vector<const std::uint8_t*> codes(count, nullptr, memory());
@@ -190,10 +205,13 @@ class code_set {
     return places.late();
   }
 
+  /// Of no vectors any more; the memory stays.
+  void clear() noexcept { now_.size = now_.checked = now_.unchecked = 0; }
+
   struct mark {
-    std::size_t size, capacity, checked;
+    std::size_t size, capacity, checked, unchecked;
   };
-  mark mark_end() const noexcept { return {now_.size, now_.codes.capacity(), now_.checked}; }
+  mark mark_end() const noexcept { return {now_.size, now_.codes.capacity(), now_.checked, now_.unchecked}; }
 
   /// Everything since the mark, one extend() at most, is to stay.
   void commit() noexcept { before_.reset(); }
@@ -203,7 +221,24 @@ class code_set {
     before_.reset();
     now_.size = before.size;
     now_.checked = before.checked;
+    now_.unchecked = before.unchecked;
     now_.codes.shrink(before.capacity);
+  }
+
+  /// Codes of some of the slots in a new order, which adopt() then has instead of all there were.
+  using renumbered_slots = row_storage<std::uint8_t>;
+  renumbered_slots renumbered(std::span<const std::uint32_t> order) const {
+    row_storage<std::uint8_t> result(now_.model.code_bytes(), memory());
+    if (!are_in_use()) return result;
+    result.reserve(order.size());
+    for (std::size_t i = 0; i < order.size(); ++i)
+      std::copy_n(now_.codes[order[i]], now_.codes.stride(), result[i]);
+    return result;
+  }
+  void adopt(renumbered_slots&& codes, std::size_t slots) noexcept {
+    now_.codes = std::move(codes);
+    if (are_in_use()) now_.size = slots;
+    now_.checked = 0;
   }
 
   template <class Scratch, search_observer Observer>
@@ -248,15 +283,17 @@ class code_set {
     const std::size_t d = from.dimension(), count = std::min(from.size(), model.sample_rows());
     resource_vector<float> sample(checked_product(count, d), 0, model.resource());
     for (std::size_t i = 0; i < count; ++i) {
-      widen<Metric>(from.row(spread(i, count, from.size())), d, sample.data() + i * d);
+      widen<Metric>(from.row(spread(i, count, from)), d, sample.data() + i * d);
     }
     model.train(sample, d, form_of::form, threads);
   }
 
-  static void encode(const Model& model, const vectors& from, std::size_t first,
-                     row_storage<std::uint8_t>& codes, std::size_t threads) {
+  /// `count_of_all` vectors, of which slot_of(i) is the i-th.
+  template <class SlotOf>
+  static void encode(const Model& model, const vectors& from, std::size_t count_of_all,
+                     row_storage<std::uint8_t>& codes, std::size_t threads, const SlotOf& slot_of) {
     const std::size_t d = from.dimension(), n = model.row_floats();
-    const std::size_t count_of_all = from.size() - first, block = std::min(most_in_block, count_of_all);
+    const std::size_t block = std::min(most_in_block, count_of_all);
     if (count_of_all == 0) return;
     const std::size_t workers = std::min(resolve_threads(threads), (count_of_all + block - 1) / block);
     resource_vector<float> rows(workers * block * d, 0, codes.resource());
@@ -265,18 +302,22 @@ class code_set {
       const std::size_t count = end - begin;
       const std::span<float> in = std::span(rows).subspan(worker * block * d, count * d);
       for (std::size_t i = 0; i < count; ++i)
-        widen<Metric>(from.row(first + begin + i), d, in.data() + i * d);
+        widen<Metric>(from.row(slot_of(begin + i)), d, in.data() + i * d);
       model.encode(in, std::span(scratch).subspan(worker * block * n, count * n),
-                   [&](std::size_t i) { return codes[first + begin + i]; });
+                   [&](std::size_t i) { return codes[slot_of(begin + i)]; });
     });
   }
 
   bool learns() const noexcept { return now_.model.sample_rows() != 0; }
   memory_resource* memory() const noexcept { return now_.codes.resource(); }
 
-  /// The i-th of `count` numbers spread over 0 .. n - 1.
-  static std::size_t spread(std::size_t i, std::size_t count, std::size_t n) noexcept {
-    return static_cast<std::size_t>(std::uint64_t{i} * n / count);
+  /// The i-th of `count` slots with a vector that are spread over those from `first` on. They may come twice where many were removed.
+  static std::size_t spread(std::size_t i, std::size_t count, const vectors& from,
+                            std::size_t first = 0) noexcept {
+    const std::size_t n = from.slots() - first;
+    const std::size_t slot = first + static_cast<std::size_t>(std::uint64_t{i} * n / count);
+    const std::size_t next = from.removed().next_absent(slot);
+    return next < from.slots() ? next : from.removed().next_absent(0);
   }
 
   static constexpr std::size_t most_in_block = 64;
@@ -287,8 +328,9 @@ class code_set {
 
     Model model;
     row_storage<std::uint8_t> codes;
-    std::size_t size = 0;     ///< of vectors that have codes: all, or none
-    std::size_t checked = 0;  ///< how many there were when estimates were looked at last
+    std::size_t size = 0;       ///< of slots that have codes: all, or none
+    std::size_t checked = 0;    ///< from which slot on estimates have not been looked at
+    std::size_t unchecked = 0;  ///< of how many vectors they have not
     struct {
       std::size_t size = 0, place = 0;  ///< how many vectors there were, and where neighbours came
     } learnt;

@@ -54,20 +54,20 @@ class exact_answers {
   std::size_t count_ = 0;
 };
 
-/// Offers every vector to every query's answers, block by block of vectors. `queries`: prepared, a set's stride apart.
+/// Offers every vector that is not removed to every query's answers, block by block of vectors. `queries`: prepared, a set's stride apart.
 template <class VectorSet, class T, class D>
 inline void scan_all(const VectorSet& vectors, const T* queries, std::span<exact_answers<D>> answers) {
   constexpr std::size_t block = 64;
   const T* rows[block];
   D distances[block];
   const auto view = vectors.view();
-  for (std::size_t first = 0; first < vectors.size(); first += block) {
-    const std::size_t count = std::min(block, vectors.size() - first);
+  for (std::size_t first = 0; first < vectors.slots(); first += block) {
+    const std::size_t count = std::min(block, vectors.slots() - first);
     for (std::size_t j = 0; j < count; ++j) rows[j] = vectors.row(first + j);
     for (std::size_t query = 0; query < answers.size(); ++query) {
       view.distances(queries + query * vectors.stride(), rows, count, distances);
       for (std::size_t j = 0; j < count; ++j) {
-        if (!answers[query].rules_out(distances[j]))
+        if (!answers[query].rules_out(distances[j]) && !vectors.is_removed(first + j))
           answers[query].offer({vectors.key(first + j), ordered(distances[j])});
       }
     }

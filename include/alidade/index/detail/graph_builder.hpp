@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <functional>
 #include <optional>
+#include <span>
 #include <tuple>
 #include <utility>
 
@@ -21,6 +22,7 @@
 #include <alidade/index/observer.hpp>
 #include <alidade/index/options.hpp>
 #include <alidade/memory/memory_resource.hpp>
+#include <alidade/storage/slot_set.hpp>
 
 namespace alidade {
 inline namespace ALIDADE_ABI_NAMESPACE {
@@ -31,6 +33,8 @@ namespace detail {
 /// In a batch every new node searches the graph as it was before the batch and writes its own row, which nobody reads
 /// yet; then the reverse edges are grouped by target, and each target's row is changed by one thread, offers in sorted
 /// order. No two threads touch the same row, so there are no locks, and nothing depends on the number of threads.
+///
+/// Nodes whose vectors were removed are gone through, but never linked to; purge() leads past them those that still have links to them.
 ///
 /// Where the vectors have codes, candidates are searched by these and measured by the vectors, unless that shows that the codes are of no use for
 /// them; links are chosen by vectors alone.
@@ -53,14 +57,17 @@ class graph_builder {
         graph_(graph),
         journal_(journal),
         options_(options),
-        search_(vectors_, graph),
+        removed_(set.removed()),
+        search_(vectors_, graph, removed_in(set, graph)),
         threads_(threads),
         workers_(options.memory),
-        order_(options.memory) {
+        order_(options.memory),
+        is_in_batch_(options.memory) {
     workers_.reserve(threads_);
     for (std::size_t i = 0; i < threads_; ++i) {
-      workers_.emplace_back(i, scratches, options.memory,
-                            selector_type(vectors_, pruning, options.alpha, options.fill, options.memory));
+      workers_.emplace_back(
+          i, scratches, options.memory,
+          selector_type(vectors_, pruning, set.removed(), options.alpha, options.fill, options.memory));
       if (codes.are_in_use()) workers_.back().by_codes.emplace(codes.walk(set, graph));
       workers_.back().candidates.reserve(std::min(options.ef_construction, graph.size()));
     }
@@ -68,14 +75,14 @@ class graph_builder {
 
   using progress_function = std::function<bool(std::size_t done, std::size_t rows)>;
 
-  /// Links the nodes from `first` up to the graph's size, whose rows and levels are there already. False where progress(done, rows) was, if
+  /// Links these nodes, to which nothing leads yet, and whose rows and levels are there already. False where progress(done, rows) was, if
   /// there is one; then the graph is of no use until the journal has undone it.
-  bool link_from(std::size_t first, const progress_function& progress) {
-    const std::size_t rows = graph_.size() - first;
-    for (std::size_t linked = first; linked < graph_.size();) {
-      const std::size_t last = batch_end(linked, linked - first);
-      const bool goes_on = insert_batch(linked, last, [&](std::size_t of_batch) {
-        return !progress || progress(linked - first + of_batch, rows);
+  bool add(std::span<const std::uint32_t> slots, const progress_function& progress) {
+    is_in_batch_.reserve(graph_.size());
+    for (std::size_t linked = 0; linked < slots.size();) {
+      const std::size_t last = batch_end(slots, linked);
+      const bool goes_on = insert_batch(slots.subspan(linked, last - linked), [&](std::size_t of_batch) {
+        return !progress || progress(linked + of_batch, slots.size());
       });
       if (!goes_on) return false;
       linked = last;
@@ -92,15 +99,18 @@ class graph_builder {
       const std::size_t last = std::min(nodes, first + refined_at_once);
       const std::size_t partitions = begin_batch(last - first);
       parallel_for(last - first, 16, threads_, [&](std::size_t begin, std::size_t end, std::size_t id) {
-        for (std::size_t i = begin; i < end; ++i)
+        for (std::size_t i = begin; i < end; ++i) {
+          if (removed_.contains(first + i)) continue;
           relink(static_cast<std::uint32_t>(first + i), rows.data() + i * capacity, workers_[id]);
+        }
       });
       for (std::size_t slot = first; slot < last; ++slot) {
+        if (removed_.contains(slot)) continue;
         journal_.save(0, 0, static_cast<std::uint32_t>(slot));
         std::copy_n(rows.data() + (slot - first) * capacity, capacity, graph_.links(0, slot));
       }
       journal_.next_phase();
-      link_all_back(partitions, nodes);
+      link_all_back(partitions);
       if (progress && !progress(last, nodes)) return false;
     }
     return true;
@@ -112,14 +122,50 @@ class graph_builder {
     repairer().run();
   }
 
-  /// Connects those nodes from `first` on to which none of their neighbours leads.
-  void repair_from(std::size_t first) {
+  /// Connects those of these nodes to which none of their neighbours leads.
+  void repair(std::span<const std::uint32_t> slots) {
     graph_repair<T, Metric> repair = repairer();
-    for (std::size_t slot = first; slot < graph_.size(); ++slot)
-      repair.attach_if_alone(static_cast<std::uint32_t>(slot));
+    for (const std::uint32_t slot : slots) repair.attach_if_alone(slot);
+  }
+
+  /// Leads nodes [first, last) past all that were removed: a node that has links to such is linked anew, on each of its levels, to the best of
+  /// its other neighbours and of what lies behind them (FreshDiskANN, arXiv 2105.09613, algorithm 4; but what was removed together is gone
+  /// through, however much it is).
+  void purge(std::size_t first, std::size_t last) {
+    for (; last - first > refined_at_once; first += refined_at_once) purge_at_once(first, refined_at_once);
+    purge_at_once(first, last - first);
   }
 
  private:
+  struct purged_rows {
+    explicit purged_rows(memory_resource* memory) noexcept : nodes(memory), links(memory) {}
+
+    resource_vector<std::pair<std::uint32_t, std::uint32_t>> nodes;  // slot, level
+    resource_vector<link> links;                                     // of one behind those of the other
+  };
+
+  void purge_at_once(std::size_t first, std::size_t count) {
+    begin_batch(count);
+    resource_vector<purged_rows> rows(threads_, purged_rows(options_.memory), options_.memory);
+    parallel_for(count, 16, threads_, [&](std::size_t begin, std::size_t end, std::size_t id) {
+      for (std::size_t i = begin; i < end; ++i) {
+        const auto slot = static_cast<std::uint32_t>(first + i);
+        for (std::size_t level = 0; level <= graph_.level(slot); ++level)
+          purge_row(slot, level, rows[id], workers_[id]);
+      }
+    });
+    // Only now, so that nobody has read a row that is new.
+    for (const purged_rows& of_worker : rows) {
+      const link* row = of_worker.links.data();
+      for (const auto& [slot, level] : of_worker.nodes) {
+        journal_.save(0, level, slot);
+        std::copy_n(row, graph_.capacity(level), graph_.links(level, slot));
+        row += graph_.capacity(level);
+      }
+    }
+    journal_.next_phase();
+  }
+
   struct edge {
     std::uint32_t level;
     std::uint32_t target;
@@ -142,6 +188,7 @@ class graph_builder {
           scratch(scratches),
           selector(std::move(s)),
           candidates(memory),
+          behind(memory),
           edges(memory),
           next(memory) {}
 
@@ -150,33 +197,36 @@ class graph_builder {
     std::optional<typename Codes::walker> by_codes;
     selector_type selector;
     resource_vector<candidate_type> candidates;
-    partitioned_edges edges;  // that this worker asks for, by partition of the targets
-    partitioned_edges next;   // for the round after this one
+    resource_vector<std::uint32_t> behind;  // removed nodes to look behind
+    partitioned_edges edges;                // that this worker asks for, by partition of the targets
+    partitioned_edges next;                 // for the round after this one
   };
 
-  graph_repair<T, Metric> repairer() { return {vectors_, graph_, journal_, options_, *workers_[0].scratch}; }
+  graph_repair<T, Metric> repairer() {
+    return {vectors_, removed_, graph_, journal_, options_, *workers_[0].scratch};
+  }
 
   /// A batch is a quarter of what this call has added before: its nodes do not see each other, so enough of their like,
   /// which may be unlike all that was there before the call, must be linked already. Edges that it asks for take a kilobyte or two a node, so
   /// that it is a twentieth of all at most. It ends behind the first node that rises above the present top level, so that at most one does,
   /// which becomes the entry point.
-  std::size_t batch_end(std::size_t first, std::size_t added) const {
+  std::size_t batch_end(std::span<const std::uint32_t> slots, std::size_t linked) const {
     const std::size_t most = std::max<std::size_t>(graph_.size() / 20, 512);
-    const std::size_t last = std::min(graph_.size(), first + std::clamp<std::size_t>(added / 4, 1, most));
-    for (std::size_t slot = first; slot < last; ++slot) {
-      if (graph_.entry_point() == hnsw_graph::npos || graph_.level(slot) > graph_.max_level())
-        return slot + 1;
+    const std::size_t last = std::min(slots.size(), linked + std::clamp<std::size_t>(linked / 4, 1, most));
+    for (std::size_t i = linked; i < last; ++i) {
+      if (graph_.entry_point() == hnsw_graph::npos || graph_.level(slots[i]) > graph_.max_level())
+        return i + 1;
     }
     return last;
   }
 
   /// False as soon as progress(done) is, of so many of the batch.
   template <class Progress>
-  bool insert_batch(std::size_t first, std::size_t last, const Progress& progress) {
-    const std::size_t count = last - first;
+  bool insert_batch(std::span<const std::uint32_t> slots, const Progress& progress) {
+    const std::size_t count = slots.size();
     if (graph_.entry_point() != hnsw_graph::npos) {
       const std::size_t partitions = begin_batch(count);
-      find_entries(first, count);
+      find_entries(slots);
       std::atomic<std::size_t> done{0};
       std::atomic<bool> goes_on{true};
       parallel_for(count, 16, threads_, [&](std::size_t begin, std::size_t end, std::size_t id) {
@@ -187,9 +237,11 @@ class graph_builder {
         if (id == 0 && so_far < count && !progress(so_far)) goes_on.store(false, std::memory_order_relaxed);
       });
       if (!goes_on.load(std::memory_order_relaxed)) return false;
-      link_all_back(partitions, first);
+      for (const std::uint32_t slot : slots) is_in_batch_.insert(slot);
+      link_all_back(partitions);
+      for (const std::uint32_t slot : slots) is_in_batch_.erase(slot);
     }
-    const auto newest = static_cast<std::uint32_t>(last - 1);
+    const std::uint32_t newest = slots.back();
     if (graph_.entry_point() == hnsw_graph::npos || graph_.level(newest) > graph_.max_level()) {
       graph_.set_entry_point(newest);
     }
@@ -207,11 +259,11 @@ class graph_builder {
     return partitions;
   }
 
-  /// Offers all edges that were asked for to their targets. Nodes from `first` on are those that did not see each other.
-  void link_all_back(std::size_t partitions, std::size_t first) {
+  /// Offers all edges that were asked for to their targets. Nodes in the batch are those that did not see each other.
+  void link_all_back(std::size_t partitions) {
     for (int round = 0; round < max_rounds && any_edges(); ++round) {
       parallel_for(partitions, 1, threads_, [&](std::size_t partition, std::size_t, std::size_t id) {
-        link_back(partition, static_cast<std::uint32_t>(first), workers_[id]);
+        link_back(partition, workers_[id]);
       });
       journal_.next_phase();
       for (worker& w : workers_) w.edges.swap(w.next);
@@ -223,12 +275,12 @@ class graph_builder {
 
   /// Where each node of the batch enters level 0 or its own top level, and the order in which they are inserted: nodes
   /// that enter near each other one after the other, since they read the same rows. The order changes no result.
-  void find_entries(std::size_t first, std::size_t count) {
-    order_.resize(count);
-    parallel_for(count, 64, threads_, [&](std::size_t begin, std::size_t end, std::size_t id) {
+  void find_entries(std::span<const std::uint32_t> slots) {
+    order_.resize(slots.size());
+    parallel_for(slots.size(), 64, threads_, [&](std::size_t begin, std::size_t end, std::size_t id) {
       null_observer none;
       for (std::size_t i = begin; i < end; ++i) {
-        const auto slot = static_cast<std::uint32_t>(first + i);
+        const std::uint32_t slot = slots[i];
         order_[i] = {search_.descend(vectors_.row(slot), graph_.level(slot), *workers_[id].scratch, none),
                      slot};
       }
@@ -248,6 +300,42 @@ class graph_builder {
     }
   }
 
+  /// A new row for a node that has links to removed ones.
+  void purge_row(std::uint32_t slot, std::size_t level, purged_rows& out, worker& w) {
+    const std::size_t capacity = graph_.capacity(level);
+    const auto leads_to_removed = [&](link l) { return l.slot() != slot && removed_.contains(l.slot()); };
+    const link* const links = graph_.links(level, slot);
+    if (std::none_of(links, links + capacity, leads_to_removed)) return;
+    auto& visited = w.scratch->visited;
+    visited.clear();
+    visited.insert(slot);
+    w.candidates.clear();
+    w.behind.assign(1, slot);
+    std::size_t neighbors = 0;  // of w.behind, those that are the node's own
+    for (std::size_t i = 0; i < w.behind.size(); ++i) {
+      const bool are_few = w.candidates.size() < capacity;
+      if (i > neighbors && !are_few) break;
+      const link* const row = graph_.links(level, w.behind[i]);
+      for (std::size_t j = 0; j < capacity; ++j) {
+        // What only fills the row of a removed neighbour is hardly worth measuring.
+        if ((i != 0 && !are_few && row[j].rank() == edge_rank::fill) || !visited.insert(row[j].slot()))
+          continue;
+        if (!removed_.contains(row[j].slot())) {
+          w.candidates.push_back({vectors_.distance(vectors_.row(slot), row[j].slot()), {}, row[j].slot()});
+        } else if (w.behind.size() <= most_behind) {
+          w.behind.push_back(row[j].slot());
+        }
+      }
+      if (i == 0) neighbors = w.behind.size() - 1;
+    }
+    visited.clear();
+    std::sort(w.candidates.begin(), w.candidates.end());
+    const std::size_t end = out.links.size();
+    out.links.resize(end + capacity);
+    w.selector.select(slot, w.candidates, capacity, out.links.data() + end);
+    out.nodes.emplace_back(slot, static_cast<std::uint32_t>(level));
+  }
+
   /// A row for a node that is linked already, and which its own links lead to.
   void relink(std::uint32_t slot, link* row, worker& w) {
     const T* query = vectors_.row(slot);
@@ -258,7 +346,8 @@ class graph_builder {
     for (std::size_t i = 0; i < graph_.degree(0, slot); ++i)
       w.candidates.push_back({vectors_.distance(query, links[i].slot()), {}, links[i].slot()});
     const auto same = [](const candidate_type& a, const candidate_type& b) { return a.slot == b.slot; };
-    std::erase_if(w.candidates, [&](const candidate_type& c) { return c.slot == slot; });
+    std::erase_if(w.candidates,
+                  [&](const candidate_type& c) { return c.slot == slot || removed_.contains(c.slot); });
     std::sort(w.candidates.begin(), w.candidates.end());
     w.candidates.erase(std::unique(w.candidates.begin(), w.candidates.end(), same), w.candidates.end());
     w.selector.select(slot, w.candidates, graph_.capacity(0), row);
@@ -298,7 +387,8 @@ class graph_builder {
     const link* links = graph_.links(level, first);
     for (std::size_t i = 0; i < graph_.degree(level, first); ++i) {
       const D distance = vectors_.distance(query, links[i].slot());
-      if (farthest < distance) w.candidates.push_back({distance, {}, links[i].slot()});
+      if (farthest < distance && !removed_.contains(links[i].slot()))
+        w.candidates.push_back({distance, {}, links[i].slot()});
     }
     std::sort(w.candidates.begin(), w.candidates.end());
   }
@@ -311,11 +401,11 @@ class graph_builder {
     });
   }
 
-  /// Offers to each target of the partition those who ask for an edge from it. A node of this batch (from `first` on) that
+  /// Offers to each target of the partition those who ask for an edge from it. A node of this batch that
   /// occludes another has not seen it, since neither was in the graph that they searched; they are offered to each other in
   /// the next round. Each round's offers are nearer than the last's, so the rounds end; few are needed, and
   /// they are bounded for metrics that are symmetric only up to rounding.
-  void link_back(std::size_t partition, std::uint32_t first, worker& w) {
+  void link_back(std::size_t partition, worker& w) {
     edge_list edges(options_.memory);
     for (worker& other : workers_) {
       edges.insert(edges.end(), other.edges[partition].begin(), other.edges[partition].end());
@@ -336,10 +426,11 @@ class graph_builder {
       w.selector.offer(head.target, w.candidates, graph_.capacity(head.level),
                        graph_.links(head.level, head.target),
                        [&](std::uint32_t by, const candidate_type& occluded, auto between) {
-                         if (by < first || !(between < occluded.span)) return;
+                         if (!is_in_batch_.contains(by) || !(between < occluded.span)) return;
                          const D distance = vectors_.distance(vectors_.row(by), occluded.slot);
                          ask(w.next, {head.level, by, distance, occluded.slot});
-                         if (occluded.slot >= first) ask(w.next, {head.level, occluded.slot, distance, by});
+                         if (is_in_batch_.contains(occluded.slot))
+                           ask(w.next, {head.level, occluded.slot, distance, by});
                        });
       begin = end;
     }
@@ -347,15 +438,19 @@ class graph_builder {
 
   static constexpr int max_rounds = 16;
   static constexpr std::size_t refined_at_once = 4096;
+  /// Of removed nodes that hang together, how many are looked behind for one that has links to them.
+  static constexpr std::size_t most_behind = 1024;
 
   vector_view<T, Metric> vectors_;
   hnsw_graph& graph_;
   link_journal& journal_;
   const hnsw_options& options_;
+  slot_bits removed_;
   search_type search_;
   std::size_t threads_;
   resource_vector<worker> workers_;
   resource_vector<std::pair<std::uint32_t, std::uint32_t>> order_;  // entry, slot
+  slot_set is_in_batch_;
 };
 
 }  // namespace detail

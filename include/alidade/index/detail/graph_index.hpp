@@ -38,6 +38,9 @@ struct graph_stats {
   std::size_t max_degree = 0;
   double mean_degree = 0;
   double mean_kept_degree = 0;  ///< of these, edges that the relative neighbourhood rule keeps
+  std::size_t removed_nodes =
+      0;  ///< whose vectors were removed, and whose slots no others have got yet; not counted above
+  std::size_t unreachable = 0;  ///< vectors to which level 0 does not lead from where searches enter it
 };
 
 namespace detail {
@@ -45,8 +48,8 @@ namespace detail {
 /// The vectors, the graph and perhaps the codes of an index, and the searches of them. hnsw_index and packed_index are one each, which
 /// differ in where these lie:
 ///
-/// - `Vectors`: size(), key(slot), contains(key), row(slot), view(), and what vector_form has;
-/// - `Graph`: what graph_search says, and size(), level(slot), checksum();
+/// - `Vectors`: size(), slots(), is_removed(slot), removed(), key(slot), contains(key), row(slot), view(), and what vector_form has;
+/// - `Graph`: what graph_search says, and size(), which is of slots, level(slot), leads_to_removed(), checksum();
 /// - `Codes`: no_codes, or are_in_use() and search(...) as pca4_codes has them.
 template <class Vectors, class Graph, class Codes>
 class graph_index {
@@ -58,7 +61,7 @@ class graph_index {
   using distance_type = typename Vectors::D;
   using neighbor_type = neighbor<distance_type>;
 
-  std::size_t size() const noexcept { return graph_.size(); }
+  std::size_t size() const noexcept { return vectors_.size(); }
   bool empty() const noexcept { return size() == 0; }
   std::size_t dimension() const noexcept { return vectors_.dimension(); }
   bool contains(std::uint64_t key) const noexcept { return vectors_.contains(key); }
@@ -103,7 +106,8 @@ class graph_index {
   std::size_t search_in_steps(std::span<const T> query, const search_options& options,
                               std::span<neighbor_type> out, Pacer&& pacer, std::error_code& ec,
                               Observer&& observer = {}) const {
-    const auto run = [&](const graph_search& graph, scratch_type& scratch) {
+    const auto run = [&](const graph_search&, scratch_type& scratch) {
+      const graph_search graph(vectors_.view(), graph_);  // through removed nodes as through others
       const std::size_t k = std::min(options.k, size());
       // A default that was chosen for searches by codes may be narrower than any by vectors.
       const std::size_t ef = options.ef != 0 ? options.ef : std::max(defaults_.ef, default_ef);
@@ -112,6 +116,7 @@ class graph_index {
       graph.start(scratch.query(), entry, std::min(std::max<std::size_t>(k, 2), most), most, scratch,
                   observer);
       graph.search_in_steps(scratch.query(), k, most, scratch, observer, pacer);
+      scratch.pool.leave_out(removed_in(vectors_, graph_));
     };
     return unless_exhausted(ec, std::size_t{0}, [&] { return search_one(query, options, out, ec, run); });
   }
@@ -125,15 +130,10 @@ class graph_index {
     if (out.size() < std::min(k, size())) return fail(errc::size_mismatch, ec);
     return unless_exhausted(ec, std::size_t{0}, [&] {
       typename scratches::lease scratch(scratches_);
-      scratch->resize(size(), vectors_.query_elements(), graph_.capacity(0));
+      scratch->resize(graph_.size(), vectors_.query_elements(), graph_.capacity(0));
       const auto prepared = vectors_.prepare_query(query, scratch->query());
       if (prepared.first != errc{}) return fail(prepared.first, ec);
-      exact_answers<distance_type> answers(out.first(std::min(k, size())));
-      scan_all(vectors_, static_cast<const element*>(scratch->query()), std::span(&answers, 1));
-      answers.sort();
-      for (std::size_t i = 0; i < answers.count(); ++i)
-        out[i].distance = scaled(out[i].distance, prepared.second);
-      return answers.count();
+      return scan(k, out, *scratch, prepared.second);
     });
   }
 
@@ -186,10 +186,12 @@ class graph_index {
     graph_stats s;
     if (empty()) return s;
     s.levels = graph_.max_level() + 1;
+    s.removed_nodes = graph_.size() - size();
     s.nodes_per_level.assign(s.levels, 0);
     s.min_degree = graph_.capacity(0);
     std::size_t degrees = 0, kept = 0;
-    for (std::size_t slot = 0; slot < size(); ++slot) {
+    for (std::size_t slot = 0; slot < graph_.size(); ++slot) {
+      if (vectors_.is_removed(slot)) continue;
       for (std::size_t l = 0; l <= graph_.level(slot); ++l) ++s.nodes_per_level[l];
       const std::size_t degree = graph_.degree(0, slot);
       s.min_degree = std::min(s.min_degree, degree);
@@ -199,6 +201,7 @@ class graph_index {
       kept += static_cast<std::size_t>(
           std::count_if(links, links + degree, [](auto l) { return l.rank() == edge_rank::kept; }));
     }
+    s.unreachable = size() - count_reachable();
     s.mean_degree = static_cast<double>(degrees) / static_cast<double>(size());
     s.mean_kept_degree = static_cast<double>(kept) / static_cast<double>(size());
     return s;
@@ -282,6 +285,24 @@ class graph_index {
     return false;
   }
 
+  /// The vectors to which links lead from the entry point, through removed nodes too.
+  std::size_t count_reachable() const {
+    resource_vector<std::uint8_t> reached(graph_.size(), 0, scratches_.resource());
+    resource_vector<std::uint32_t> queue(1, graph_.entry_point(), scratches_.resource());
+    std::size_t count = 0;
+    reached[queue[0]] = 1;
+    while (!queue.empty()) {
+      const std::uint32_t slot = queue.back();
+      queue.pop_back();
+      count += static_cast<std::size_t>(!vectors_.is_removed(slot));
+      const link* const links = graph_.links(0, slot);
+      for (std::size_t i = 0; i < graph_.capacity(0); ++i) {
+        if (std::exchange(reached[links[i].slot()], std::uint8_t{1}) == 0) queue.push_back(links[i].slot());
+      }
+    }
+    return count;
+  }
+
   /// A distance from a query that was prepared with that factor.
   static distance_type scaled(distance_type distance, float factor) noexcept {
     if constexpr (Vectors::scales_queries) {
@@ -320,11 +341,14 @@ class graph_index {
   template <class Run>
   std::size_t search(std::span<const T> query, const search_options& options, std::span<neighbor_type> out,
                      std::error_code& ec, scratch_type& scratch, const Run& run) const {
-    scratch.resize(size(), vectors_.query_elements(), graph_.capacity(0));
+    scratch.resize(graph_.size(), vectors_.query_elements(), graph_.capacity(0));
     const auto prepared = vectors_.prepare_query(query, scratch.query());
     if (prepared.first != errc{}) return fail(prepared.first, ec);
     if (empty()) return 0;
-    run(graph_search(vectors_.view(), graph_), scratch);
+    run(graph_search(vectors_.view(), graph_, removed_in(vectors_, graph_)), scratch);
+    // Removed nodes may lie around the query as far as a search can see.
+    if (graph_.leads_to_removed() && options.budget == 0 && scratch.pool.size() < std::min(options.k, size()))
+      return scan(options.k, out, scratch, prepared.second);
     const auto answer = [&](std::size_t i) {
       return neighbor_type{vectors_.key(scratch.pool.slot(i)),
                            scaled(ordered(scratch.pool.distance(i)), prepared.second)};
@@ -343,6 +367,15 @@ class graph_index {
       *position = tied;
     }
     return count;
+  }
+
+  /// Exact search for the scratch's query.
+  std::size_t scan(std::size_t k, std::span<neighbor_type> out, scratch_type& scratch, float factor) const {
+    exact_answers<distance_type> answers(out.first(std::min(k, size())));
+    scan_all(vectors_, static_cast<const element*>(scratch.query()), std::span(&answers, 1));
+    answers.sort();
+    for (std::size_t i = 0; i < answers.count(); ++i) out[i].distance = scaled(out[i].distance, factor);
+    return answers.count();
   }
 
   search_results<distance_type> search_batch(matrix_view<T> queries, const search_options& options,

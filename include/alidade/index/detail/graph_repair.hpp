@@ -12,6 +12,7 @@
 #include <alidade/index/observer.hpp>
 #include <alidade/index/options.hpp>
 #include <alidade/memory/memory_resource.hpp>
+#include <alidade/storage/slot_set.hpp>
 
 namespace alidade {
 inline namespace ALIDADE_ABI_NAMESPACE {
@@ -26,12 +27,14 @@ class graph_repair {
   using search_type = graph_search<vector_view<T, Metric>>;
   using scratch_type = typename search_type::scratch_type;
 
-  graph_repair(const vector_view<T, Metric>& vectors, hnsw_graph& graph, link_journal& journal,
-               const hnsw_options& options, scratch_type& scratch)
+  /// `removed`: what need not be led to, and must not be led through.
+  graph_repair(const vector_view<T, Metric>& vectors, slot_bits removed, hnsw_graph& graph,
+               link_journal& journal, const hnsw_options& options, scratch_type& scratch)
       : vectors_(vectors),
+        removed_(removed),
         graph_(graph),
         journal_(journal),
-        search_(vectors, graph),
+        search_(vectors, graph, graph.leads_to_removed() ? removed : slot_bits()),
         width_(options.ef_construction),
         scratch_(scratch),
         reached_(options.memory),
@@ -41,7 +44,7 @@ class graph_repair {
     reached_.assign(graph_.size(), 0);
     reach_from(graph_.entry_point());
     for (std::uint32_t slot = 0; slot < graph_.size(); ++slot) {
-      if (reached_[slot] != 0) continue;
+      if (reached_[slot] != 0 || removed_.contains(slot)) continue;
       attach(slot, nearest_to(slot));
       reach_from(slot);
     }
@@ -65,7 +68,7 @@ class graph_repair {
       queue_.pop_back();
       for (std::size_t i = 0; i < graph_.capacity(0); ++i) {
         const std::uint32_t to = links[i].slot();
-        if (reached_[to] == 0) {
+        if (reached_[to] == 0 && !removed_.contains(to)) {
           reached_[to] = 1;
           queue_.push_back(to);
         }
@@ -89,7 +92,8 @@ class graph_repair {
     const std::size_t place = least_link(node);
     const std::uint32_t taken_over = graph_.links(0, node)[place].slot();
     put(node, place, slot);
-    if (taken_over != node && !links_to(slot, taken_over)) put(slot, least_link(slot), taken_over);
+    if (taken_over != node && !removed_.contains(taken_over) && !links_to(slot, taken_over))
+      put(slot, least_link(slot), taken_over);
   }
 
   /// The first place of padding, or else the last link of the lowest rank.
@@ -123,6 +127,7 @@ class graph_repair {
   }
 
   vector_view<T, Metric> vectors_;
+  slot_bits removed_;
   hnsw_graph& graph_;
   link_journal& journal_;
   search_type search_;

@@ -13,6 +13,7 @@
 #include <alidade/index/observer.hpp>
 #include <alidade/index/search_progress.hpp>
 #include <alidade/simd/prefetch.hpp>
+#include <alidade/storage/slot_set.hpp>
 
 namespace alidade {
 inline namespace ALIDADE_ABI_NAMESPACE {
@@ -25,6 +26,8 @@ namespace detail {
 ///
 /// `Graph` is hnsw_graph, or what offers the same to read: entry_point(), max_level(), capacity(level), links(level, slot),
 /// degree(level, slot). Holds references only.
+///
+/// Nodes of `removed` are gone through, and are no results.
 template <class View, class Graph = hnsw_graph>
 class graph_search {
  public:
@@ -32,7 +35,8 @@ class graph_search {
   using query_type = typename View::query_type;
   using scratch_type = search_scratch<typename View::element, D>;
 
-  graph_search(const View& rows, const Graph& graph) : rows_(rows), graph_(graph) {}
+  graph_search(const View& rows, const Graph& graph, slot_bits removed = {})
+      : rows_(rows), graph_(graph), removed_(removed) {}
 
   /// The first loop of algorithm 5 (K-NN-SEARCH): from the entry point down to `level`, greedily. The graph is not empty.
   template <search_observer Observer>
@@ -73,9 +77,11 @@ class graph_search {
              scratch_type& scratch, Observer& observer) const {
     scratch.visited.clear();  // a search that an exception ended has left its marks
     scratch.pool.reset(ef, most);
+    if (!removed_.empty()) scratch.pool.make_way(std::max(least_way, 4 * most));
     for (const std::uint32_t first : {slot, graph_.entry_point()}) {
       if (!scratch.visited.insert(first)) continue;
-      scratch.pool.insert(rows_.distance(query, first), first);
+      const D distance = rows_.distance(query, first);
+      put(&distance, &first, 1, scratch);
       observer.on_distances(1);
     }
   }
@@ -95,17 +101,19 @@ class graph_search {
     std::uint32_t node = 0;
     std::size_t measured = 0, count = 0;
     const std::size_t most = budget == 0 ? std::numeric_limits<std::size_t>::max() : budget;
-    while (measured < most && (scratch.pool.next_unexpanded() < width || scratch.pool.size() < least)) {
+    while (measured < most && (is_within(width, scratch.pool) || scratch.pool.results() < least)) {
       if (!scratch.pool.pop_unexpanded(node)) break;
       expand(query, level, node, scratch, observer, count);
       measured += count;
     }
     scratch.visited.clear();
+    if (!removed_.empty()) scratch.pool.leave_way();
   }
 
   /// The same on level 0, but that whenever the `width` nearest are all expanded, and k are found, pacer(progress) says how many
   /// are to be next; it ends where that is no more than they were, and where nothing is left. The pool holds twice the
-  /// width or more, so that what a step of up to that needs is there, and of what several steps need nearly all.
+  /// width or more, so that what a step of up to that needs is there, and of what several steps need nearly all. Not of a search that has
+  /// removed nodes.
   template <search_observer Observer, class Pacer>
   void search_in_steps(const query_type& query, std::size_t k, std::size_t ef, scratch_type& scratch,
                        Observer& observer, Pacer& pacer) const {
@@ -148,7 +156,22 @@ class graph_search {
     count = scratch.visited.insert_all(graph_.links(level, node), capacity, scratch.slots.data());
     simd::prefetch(graph_.links(level, scratch.pool.peek_unexpanded(node)), capacity * sizeof(link));
     measure(query, count, scratch, observer);
-    return scratch.pool.insert(scratch.distances.data(), scratch.slots.data(), count);
+    return put(scratch.distances.data(), scratch.slots.data(), count, scratch);
+  }
+
+  ALIDADE_FORCE_INLINE std::size_t put(const D* distances, const std::uint32_t* slots, std::size_t count,
+                                       scratch_type& scratch) const {
+    if (removed_.empty()) return scratch.pool.insert(distances, slots, count);
+    scratch.pool.insert_some_on_the_way(distances, slots, count,
+                                        [this](std::uint32_t slot) { return !removed_.contains(slot); });
+    return scratch.pool.capacity();
+  }
+
+  /// Whether the next to be expanded is among the `width` nearest results.
+  template <class Pool>
+  ALIDADE_FORCE_INLINE bool is_within(std::size_t width, Pool& pool) const {
+    const std::size_t next = pool.next_unexpanded();
+    return next < width || (!removed_.empty() && pool.results_before(next) < width);
   }
 
   /// scratch.distances[i] = distance to scratch.slots[i], for i < count.
@@ -166,10 +189,19 @@ class graph_search {
 
   /// A pool of a few would forget so much that after some steps nothing may be left to expand.
   static constexpr std::size_t least_in_steps = 64;
+  /// How many removed nodes a search keeps to go on from, at least.
+  static constexpr std::size_t least_way = 256;
 
   View rows_;
   const Graph& graph_;
+  slot_bits removed_;
 };
+
+/// The slots that were removed and to which a graph may still lead.
+template <class Vectors, class Graph>
+slot_bits removed_in(const Vectors& vectors, const Graph& graph) noexcept {
+  return graph.leads_to_removed() ? vectors.removed() : slot_bits();
+}
 
 }  // namespace detail
 }  // namespace ALIDADE_ABI_NAMESPACE

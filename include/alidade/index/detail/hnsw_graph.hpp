@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
+#include <span>
 
 #include <alidade/config/assert.hpp>
 #include <alidade/config/namespace.hpp>
@@ -88,6 +89,10 @@ class hnsw_graph {
     return degree_in(*this, level, slot);
   }
 
+  /// Whether links may lead to nodes whose vectors were removed.
+  bool leads_to_removed() const noexcept { return leads_to_removed_; }
+  void set_leads_to_removed(bool leads) noexcept { leads_to_removed_ = leads; }
+
   /// Room for nodes with these levels, appended to those there are. Strong guarantee.
   void reserve(std::size_t nodes, std::size_t upper_rows) {
     if (nodes > first_upper_row_.capacity()) {  // the last to be reserved: if it has room, so has the other
@@ -106,9 +111,36 @@ class hnsw_graph {
     levels_.push_back(static_cast<std::uint8_t>(level));
     first_upper_row_.push_back(static_cast<std::uint32_t>(upper_rows_));
     upper_rows_ += level;
-    for (std::size_t l = 0; l <= level; ++l) {
+    clear_links(slot);
+  }
+
+  /// Leaves a node without neighbours.
+  void clear_links(std::size_t slot) noexcept {
+    for (std::size_t l = 0; l <= level(slot); ++l) {
       std::fill_n(links(l, slot), capacity(l), link(static_cast<std::uint32_t>(slot), edge_rank::fill));
     }
+  }
+
+  /// The same of some of the nodes, to no others of which they have links: node i of it is order[i] of this.
+  hnsw_graph renumbered(std::span<const std::uint32_t> order) const {
+    hnsw_graph result(M_, base_.resource());
+    resource_vector<std::uint32_t> place(size(), base_.resource());
+    std::size_t upper_rows = 0;
+    for (std::size_t i = 0; i < order.size(); ++i) {
+      place[order[i]] = static_cast<std::uint32_t>(i);
+      upper_rows += level(order[i]);
+    }
+    result.reserve(order.size(), upper_rows);
+    for (std::size_t i = 0; i < order.size(); ++i) {
+      result.append(level(order[i]));
+      for (std::size_t l = 0; l <= level(order[i]); ++l) {
+        const link* const row = links(l, order[i]);
+        std::transform(row, row + capacity(l), result.links(l, i),
+                       [&](link to) { return link(place[to.slot()], to.rank()); });
+      }
+    }
+    if (!order.empty()) result.set_entry_point(place[entry_point_]);
+    return result;
   }
 
   /// Where the graph ends, and where it is entered.
@@ -149,6 +181,7 @@ class hnsw_graph {
   resource_vector<std::uint32_t> first_upper_row_;
   std::size_t upper_rows_ = 0;
   std::uint32_t entry_point_ = npos;
+  bool leads_to_removed_ = false;
 };
 
 }  // namespace detail

@@ -26,14 +26,18 @@
 ///     SHAP  index_shape: element type, metric, codec, dimension, how much there is of everything, where the graph is entered
 ///     OPTS  index_settings: what the graph was built with
 ///     ROWS  count rows of `stride` elements: vectors as the metric has prepared them, then zeros
-///     KEYS  count uint64: the user's keys
-///     KORD  count uint32: the slots in rising order of their keys, which are all different
+///     KEYS  count uint64: the user's keys; 0 of what was removed
+///     KORD  count - removed uint32: the slots in rising order of their keys, which are all different, without those that were removed
 ///     LEVL  count uint8: the highest level of each node
 ///     LNK0  count rows of row_storage<link>::stride_of(2 M) uint32, of which the first 2 M count: links of level 0, the neighbour's
 ///           slot in the lower 30 bits, its edge_rank in the upper two; what is left of a row is links to the node itself
 ///     UPPR  count uint32: the sum of the levels of the nodes before
 ///     LNKU  upper_rows rows of row_storage<link>::stride_of(M) uint32: those of the levels from 1 on, the levels of a node behind
 ///           each other, nodes in the order of their slots
+///
+/// where some vectors were removed to which links lead yet
+///
+///     RMVD  (count + 63) / 64 uint64: bit slot % 64 of number slot / 64 is set of those
 ///
 /// and where its vectors have codes
 ///
@@ -57,7 +61,8 @@ namespace sections {
 inline constexpr section_name shape = name_of("SHAP"), settings = name_of("OPTS"), rows = name_of("ROWS"),
                               keys = name_of("KEYS"), key_order = name_of("KORD"), levels = name_of("LEVL"),
                               links = name_of("LNK0"), first_upper_rows = name_of("UPPR"),
-                              upper_links = name_of("LNKU"), model = name_of("MODL"), codes = name_of("CODE");
+                              upper_links = name_of("LNKU"), removed = name_of("RMVD"),
+                              model = name_of("MODL"), codes = name_of("CODE");
 }  // namespace sections
 
 /// Of an element type, which its size does not tell.
@@ -106,7 +111,8 @@ struct index_shape {
   metric_name metric;
   std::uint64_t dimension;
   std::uint64_t stride;
-  std::uint64_t count;
+  std::uint64_t count;    ///< of slots
+  std::uint64_t removed;  ///< how many of them have no vector any more
   std::uint64_t M;
   std::uint64_t upper_rows;
   std::uint64_t code_bytes;   ///< of each code; 0 where there are none
@@ -114,7 +120,7 @@ struct index_shape {
   std::uint32_t entry_point;  ///< hnsw_graph::npos where there are no vectors
   std::uint32_t max_level;    ///< the entry point's, and no other node's is higher
 };
-static_assert(sizeof(index_shape) == 104 && std::is_trivially_copyable_v<index_shape>);
+static_assert(sizeof(index_shape) == 112 && std::is_trivially_copyable_v<index_shape>);
 
 /// Section OPTS.
 struct index_settings {

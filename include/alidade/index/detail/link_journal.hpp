@@ -22,11 +22,11 @@ class link_journal {
   link_journal(hnsw_graph& graph, memory_resource* memory) noexcept
       : graph_(&graph), nodes_(graph.size()), parts_(memory) {}
 
-  /// For so many workers, who are going to add `count` nodes.
+  /// For so many workers, who are going to add `count` nodes, or change as many. May be called again between two phases.
   void begin(std::size_t count, std::size_t workers) {
-    parts_.resize(workers, part(parts_.get_allocator().resource()));
+    parts_.resize(std::max(workers, parts_.size()), part(parts_.get_allocator().resource()));
     // An added node changes up to as many rows as it has neighbours.
-    if (count >= nodes_ / graph_->capacity(0)) save_all();
+    if (!is_whole_ && count >= nodes_ / graph_->capacity(0)) save_all();
   }
 
   /// Between two phases no two workers are at work. In one, a row is changed by one worker only.

@@ -31,7 +31,8 @@ class packed_codes {
   /// Takes memory for the model.
   errc open(const section_view& file, const index_shape& shape) {
     // Few vectors have no codes.
-    if (shape.codec == name_of("none")) return shape.count < Model::least_rows ? errc{} : errc::wrong_format;
+    if (shape.codec == name_of("none"))
+      return shape.count - shape.removed < Model::least_rows ? errc{} : errc::wrong_format;
     if (shape.codec != name_of(Model::name)) return errc::wrong_format;
     if (shape.code_bytes == 0 || shape.code_bytes > most_code_bytes || shape.count == 0)
       return errc::corrupted_data;

@@ -60,6 +60,9 @@ class packed_graph {
     return true;
   }
 
+  bool leads_to_removed() const noexcept { return leads_to_removed_; }
+  void set_leads_to_removed(bool leads) noexcept { leads_to_removed_ = leads; }
+
   std::size_t size() const noexcept { return levels_.size(); }
   std::size_t capacity(std::size_t level) const noexcept { return level == 0 ? 2 * M_ : M_; }
   std::size_t level(std::size_t slot) const noexcept { return levels_[slot]; }
@@ -91,6 +94,7 @@ class packed_graph {
   std::size_t upper_rows_ = 0;
   std::size_t max_level_ = 0;
   std::uint32_t entry_point_ = hnsw_graph::npos;
+  bool leads_to_removed_ = false;
 };
 
 }  // namespace detail

@@ -13,6 +13,7 @@
 #include <alidade/index/detail/vector_view.hpp>
 #include <alidade/storage/row_storage.hpp>
 #include <alidade/storage/section_image.hpp>
+#include <alidade/storage/slot_set.hpp>
 
 namespace alidade {
 inline namespace ALIDADE_ABI_NAMESPACE {
@@ -32,10 +33,16 @@ class packed_vectors : public vector_form<T, Metric> {
   /// Where the sections are; nothing but their sizes is checked.
   errc open(const section_view& file, const index_shape& shape) noexcept {
     std::span<const T> rows;
+    std::span<const std::uint64_t> removed;
     if (!file.get(sections::keys, shape.count, keys_) ||
-        !file.get(sections::key_order, shape.count, key_order_) ||
         !file.get(sections::rows, shape.count * shape.stride, rows))
       return errc::corrupted_data;
+    if (shape.removed != 0 &&
+        (shape.removed > shape.count ||
+         !file.get(sections::removed, slot_bits::words_for(static_cast<std::size_t>(shape.count)), removed)))
+      return errc::corrupted_data;
+    if (!file.get(sections::key_order, shape.count - shape.removed, key_order_)) return errc::corrupted_data;
+    removed_ = slot_bits(removed);
     this->set_dimension(static_cast<std::size_t>(shape.dimension));
     rows_ = {rows.data(), this->stride()};
     return errc{};
@@ -43,8 +50,9 @@ class packed_vectors : public vector_form<T, Metric> {
 
   /// Whether the order of the keys is one, and they are all different.
   bool has_sound_keys() const noexcept {
+    if (removed_.count() != slots() - size()) return false;
     for (std::size_t i = 0; i < size(); ++i) {
-      if (key_order_[i] >= size()) return false;
+      if (key_order_[i] >= slots() || is_removed(key_order_[i])) return false;
       // Keys that rise are of different slots, so that each slot comes once.
       if (i != 0 && keys_[key_order_[i - 1]] >= keys_[key_order_[i]]) return false;
     }
@@ -54,7 +62,7 @@ class packed_vectors : public vector_form<T, Metric> {
   /// Whether all numbers are finite, and rows end in zeros, as vectors are stored.
   bool has_sound_rows() const noexcept {
     const std::size_t dimension = this->dimension(), padding = this->stride() - dimension;
-    for (std::size_t slot = 0; slot < size(); ++slot) {
+    for (std::size_t slot = 0; slot < slots(); ++slot) {
       if (!all_finite(std::span<const T>(row(slot), dimension))) return false;
       const auto* const last = reinterpret_cast<const std::byte*>(row(slot) + dimension);
       if (!std::all_of(last, last + padding * sizeof(T), [](std::byte b) { return b == std::byte{}; }))
@@ -63,7 +71,10 @@ class packed_vectors : public vector_form<T, Metric> {
     return true;
   }
 
-  std::size_t size() const noexcept { return keys_.size(); }
+  std::size_t size() const noexcept { return key_order_.size(); }
+  std::size_t slots() const noexcept { return keys_.size(); }
+  slot_bits removed() const noexcept { return removed_; }
+  bool is_removed(std::size_t slot) const noexcept { return removed_.contains(slot); }
   const T* row(std::size_t slot) const noexcept { return rows_[slot]; }
   std::uint64_t key(std::size_t slot) const noexcept { return keys_[slot]; }
   bool contains(std::uint64_t key) const noexcept {
@@ -80,6 +91,7 @@ class packed_vectors : public vector_form<T, Metric> {
   flat_rows<T> rows_;
   std::span<const std::uint64_t> keys_;
   std::span<const std::uint32_t> key_order_;
+  slot_bits removed_;
 };
 
 }  // namespace detail

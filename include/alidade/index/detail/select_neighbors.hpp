@@ -10,6 +10,7 @@
 #include <alidade/index/detail/hnsw_graph.hpp>
 #include <alidade/index/detail/vector_set.hpp>
 #include <alidade/memory/memory_resource.hpp>
+#include <alidade/storage/slot_set.hpp>
 
 namespace alidade {
 inline namespace ALIDADE_ABI_NAMESPACE {
@@ -51,10 +52,12 @@ class neighbor_selector {
   using P = distance_type<pruning_metric, T>;
   using candidate_type = candidate<D, P>;
 
+  /// Links to nodes of `removed` keep no other from being kept.
   neighbor_selector(const vector_view<T, Metric>& vectors, const vector_view<T, pruning_metric>& pruning,
-                    float alpha, bool fill, memory_resource* memory)
+                    slot_bits removed, float alpha, bool fill, memory_resource* memory)
       : vectors_(vectors),
         pruning_(pruning),
+        removed_(removed),
         alpha_(alpha),
         fill_(fill),
         row_(memory),
@@ -159,7 +162,7 @@ class neighbor_selector {
     for (std::size_t i = 0; i < nearer.size();) {
       std::size_t count = 0;
       for (; i < nearer.size() && count < group; ++i) {
-        if (nearer[i].rank == edge_rank::fill) continue;
+        if (nearer[i].rank == edge_rank::fill || removed_.contains(nearer[i].slot)) continue;
         others[count] = &nearer[i];
         addresses[count++] = pruning_.row(nearer[i].slot);
       }
@@ -205,6 +208,7 @@ class neighbor_selector {
 
   vector_view<T, Metric> vectors_;
   vector_view<T, pruning_metric> pruning_;
+  slot_bits removed_;
   float alpha_;
   bool fill_;
   resource_vector<candidate_type> row_;

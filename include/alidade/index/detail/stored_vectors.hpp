@@ -53,10 +53,11 @@ class half_vectors : public vector_set<Half, Metric> {
     return true;
   }
 
-  std::size_t append(std::span<const std::uint64_t> keys, matrix_view<T> rows,
-                     std::span<const std::uint32_t> order, std::error_code& ec) {
-    return base::append(keys, rows, order, ec,
-                        [this](std::span<const T> in, Half* out) { return prepare(in, out); });
+  std::size_t add(std::span<const std::uint64_t> keys, matrix_view<T> rows,
+                  std::span<const std::uint32_t> order, std::span<const std::uint32_t> reused,
+                  std::error_code& ec) {
+    return base::add(keys, rows, order, reused, ec,
+                     [this](std::span<const T> in, Half* out) { return prepare(in, out); });
   }
 
   errc prepare(std::span<const T> in, Half* out) const noexcept {
@@ -150,7 +151,7 @@ class byte_vectors : public vector_set<std::int8_t, byte_metric<Metric>> {
   /// Strong guarantee.
   std::size_t calibrate(matrix_view<T> rows, std::error_code& ec) {
     ec.clear();
-    if (this->size() != 0 || rows.rows() == 0) return base::fail(errc::invalid_option, error::no_row, ec);
+    if (this->slots() != 0 || rows.rows() == 0) return base::fail(errc::invalid_option, error::no_row, ec);
     for (std::size_t i = 0; i < rows.rows(); ++i) {
       if (const errc code = look_at(rows[i]); code != errc{}) return base::fail(code, i, ec);
     }
@@ -176,8 +177,9 @@ class byte_vectors : public vector_set<std::int8_t, byte_metric<Metric>> {
   }
   bool is_calibrated() const noexcept { return step_ > 0; }
 
-  std::size_t append(std::span<const std::uint64_t> keys, matrix_view<T> rows,
-                     std::span<const std::uint32_t> order, std::error_code& ec) {
+  std::size_t add(std::span<const std::uint64_t> keys, matrix_view<T> rows,
+                  std::span<const std::uint32_t> order, std::span<const std::uint32_t> reused,
+                  std::error_code& ec) {
     if (const std::size_t bad = this->check(keys, rows, ec); ec) return bad;
     if (!is_calibrated() && rows.rows() != 0) {
       if (const std::size_t bad = calibrate(rows, ec); ec) return bad;
@@ -185,7 +187,7 @@ class byte_vectors : public vector_set<std::int8_t, byte_metric<Metric>> {
     std::size_t clamped = 0;
     resource_vector<float> scratch(this->dimension(), 0, components_.resource());
     const std::size_t result =
-        base::append(keys, rows, order, ec, [&](std::span<const T> in, std::int8_t* out) {
+        base::add(keys, rows, order, reused, ec, [&](std::span<const T> in, std::int8_t* out) {
           const errc code = look_at(in);
           if (code == errc{}) clamped += store(in, scratch, out);
           return code;
