@@ -93,4 +93,15 @@ struct determinism_command {
 /// The checksum of the graph for several numbers of threads and for two runs; fails when they differ.
 int run(const determinism_command&);
 
+struct turnover_command {
+  source_options source;
+  graph_options graph;
+  std::vector<std::size_t> efs{20, 40, 80};
+  std::size_t turns = 10;
+  std::size_t build_threads = 1;
+};
+
+/// Every vector removed and added again, in random order, again and again: recall, time and memory; fails when recall falls.
+int run(const turnover_command&);
+
 }  // namespace bench

@@ -303,6 +303,17 @@ int run_program(int argc, char** argv) {
       ->delimiter(',')
       ->capture_default_str();
 
+  turnover_command turnover;
+  CLI::App* const turnover_app =
+      app.add_subcommand("turnover", "recall while every vector is removed and added again");
+  add_source(*turnover_app, turnover.source);
+  add_queries(*turnover_app, turnover.source);
+  add_graph(*turnover_app, turnover.graph);
+  turnover_app->add_option("--ef", turnover.efs, "search widths")->delimiter(',')->capture_default_str();
+  turnover_app->add_option("--turns", turnover.turns, "how often all are replaced")->capture_default_str();
+  turnover_app->add_option("--build-threads", turnover.build_threads, "building threads")
+      ->capture_default_str();
+
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
@@ -321,6 +332,7 @@ int run_program(int argc, char** argv) {
   if (*adaptive_app) return run(adaptive);
   if (*ab_app) return run(ab);
   if (*memory_app) return run(memory);
+  if (*turnover_app) return run(turnover);
   return run(determinism);
 }
 

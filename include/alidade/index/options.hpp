@@ -5,6 +5,7 @@
 #include <functional>
 
 #include <alidade/config/namespace.hpp>
+#include <alidade/index/search_filter.hpp>
 #include <alidade/memory/memory_resource.hpp>
 
 namespace alidade {
@@ -90,6 +91,9 @@ struct search_options {
   /// Level 0 is searched no further than the node that makes it so many distances, by codes or vectors; what it has found by then are the
   /// answers, which may be fewer than k. The candidates that are measured by their vectors in the end do not count. 0: as many as it takes.
   std::size_t budget = 0;
+
+  /// Which keys may be answers (search_filter.hpp). Where it allows fewer than k there are all of them, unless budget is what ends the search.
+  search_filter filter = {};
 };
 
 struct flat_search_options {

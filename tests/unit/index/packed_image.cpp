@@ -188,6 +188,29 @@ TEST_CASE("a later version is refused as one") {
   CHECK(ec == errc::unsupported_version);
 }
 
+TEST_CASE("which vectors were removed is believed only where it fits the keys") {
+  packed_floats<> source(300, 8);
+  for (std::size_t i = 0; i < 40; ++i) source.index.remove(source.keys[i]);
+  const auto packed = source.index.pack();
+  REQUIRE(packed.size() == 260);
+  const auto changed = [&](const auto& section, std::size_t offset, auto value) {
+    return packed_changed(packed, section, offset, value) == errc::corrupted_data;
+  };
+  std::uint64_t word = 0;
+  std::memcpy(&word,
+              packed.image().data() + static_cast<std::size_t>(packed_section(packed.image(), "RMVD").offset),
+              sizeof(word));
+  for (int bit = 0; bit < 64; ++bit) CHECK(changed("RMVD", 0, word ^ std::uint64_t{1} << bit));
+  CHECK(changed("RMVD", 0, ~word));
+  for (const std::uint64_t count : {0u, 39u, 41u, 300u, 301u}) CHECK(changed("SHAP", 96, count));
+  packed_fuzz fuzz(packed, std::vector<float>(source.view()[0].begin(), source.view()[0].end()));
+  const auto removed = packed_section(packed.image(), "RMVD");
+  const auto begin = static_cast<std::size_t>(removed.offset);
+  fuzz.run(begin, begin + static_cast<std::size_t>(removed.size), 1, false);
+  CHECK(fuzz.opened == 0);
+  CHECK(fuzz.sorted);
+}
+
 TEST_CASE("sizes, levels, links and keys that cannot be are found, whatever the checksums") {
   const packed_floats<metrics::l2_squared, codecs::pca4> source(600, 8);
   const auto packed = source.index.pack({.order = node_order::as_given});
@@ -198,18 +221,19 @@ TEST_CASE("sizes, levels, links and keys that cannot be are found, whatever the 
   CHECK(packed_changed(packed, "SHAP", 0, packed.image()[packed.image().size() - 1]) == errc::wrong_format);
   for (const std::uint64_t value :
        {std::uint64_t{0}, std::uint64_t{9}, huge, huge / 2 + 1, std::uint64_t{1} << 30}) {
-    CHECK(changed("SHAP", 40, value));  // dimension
-    CHECK(changed("SHAP", 48, value));  // stride
-    CHECK(changed("SHAP", 56, value));  // count
-    CHECK(changed("SHAP", 64, value));  // M
-    CHECK(changed("SHAP", 72, value));  // rows of upper links
-    CHECK(changed("SHAP", 80, value));  // bytes of a code
-    CHECK(changed("SHAP", 88, value));  // bytes of a model
+    CHECK(changed("SHAP", 40, value));                  // dimension
+    CHECK(changed("SHAP", 48, value));                  // stride
+    CHECK(changed("SHAP", 56, value));                  // count
+    CHECK(changed("SHAP", 64, value));                  // M
+    CHECK(changed("SHAP", 72, value));                  // rows of upper links
+    CHECK(changed("SHAP", 80, value));                  // bytes of a code
+    CHECK(changed("SHAP", 88, value));                  // bytes of a model
+    if (value != 0) CHECK(changed("SHAP", 96, value));  // removed vectors
   }
-  CHECK(changed("SHAP", 96, std::uint32_t{600}));        // the entry point is no node
-  CHECK(changed("SHAP", 96, detail::hnsw_graph::npos));  // there is none
-  CHECK(changed("SHAP", 100, std::uint32_t{0}));         // it is not of the highest level
-  CHECK(changed("SHAP", 100, std::uint32_t{200}));
+  CHECK(changed("SHAP", 104, std::uint32_t{600}));        // the entry point is no node
+  CHECK(changed("SHAP", 104, detail::hnsw_graph::npos));  // there is none
+  CHECK(changed("SHAP", 108, std::uint32_t{0}));          // it is not of the highest level
+  CHECK(changed("SHAP", 108, std::uint32_t{200}));
   CHECK(changed("OPTS", 0, std::uint64_t{0}));                          // ef_construction
   CHECK(changed("OPTS", 16, std::numeric_limits<float>::quiet_NaN()));  // alpha
   CHECK(changed("OPTS", 20, std::uint32_t{2}));                         // fill

@@ -140,6 +140,7 @@ class candidate_pool {
 
   /// Room for as many that are on the way, beside the capacity of reset(). May be called once a search, with nothing in the pool.
   void make_way(std::size_t most) {
+    has_forgotten_ = false;
     storage_.grow(round_up(results_ + most + 1, block) + block);
     entries()[-1] = std::numeric_limits<std::int64_t>::min();
     most_on_the_way_ = most;
@@ -161,6 +162,9 @@ class candidate_pool {
       while (results() == results_ && is_on_the_way(size_ - 1)) drop_last();
     }
   }
+
+  /// Whether one that was on the way was forgotten: what lies behind it may be missed.
+  bool has_forgotten() const noexcept { return has_forgotten_; }
 
   /// How many results are before an entry.
   std::size_t results_before(std::size_t position) const noexcept {
@@ -223,6 +227,7 @@ class candidate_pool {
 
   /// Of those on the way the farthest, if it is farther than this; false where it is not.
   bool forget_one_beyond(std::int64_t entry) noexcept {
+    has_forgotten_ = true;
     std::size_t i = size_;
     while (i > 0 && !is_on_the_way(i - 1)) --i;
     if (i == 0 || entries()[i - 1] < entry) return false;
@@ -247,6 +252,7 @@ class candidate_pool {
   std::size_t size_ = 0;
   std::size_t next_ = 0;  // no entry before this one is unexpanded
   std::size_t results_ = 0, on_the_way_ = 0, most_on_the_way_ = 0;
+  bool has_forgotten_ = false;
 };
 
 }  // namespace detail

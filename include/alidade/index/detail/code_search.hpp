@@ -10,7 +10,7 @@
 #include <alidade/config/namespace.hpp>
 #include <alidade/core/half.hpp>
 #include <alidade/distance/metric.hpp>
-#include <alidade/index/detail/graph_search.hpp>
+#include <alidade/index/detail/filtered_search.hpp>
 #include <alidade/index/detail/search_scratch.hpp>
 #include <alidade/index/observer.hpp>
 #include <alidade/index/options.hpp>
@@ -102,7 +102,7 @@ class code_search {
 
  public:
   using exact_scratch = search_scratch<T, distance_type<Metric, T>>;
-  using search_type = graph_search<code_view<Model, Rows>, Graph>;
+  using search_type = filtered_search<code_view<Model, Rows>, Graph>;
 
  private:
   struct scratch_type {
@@ -161,8 +161,17 @@ class code_search {
       auto& search = scratch_->search;
       graph_.start(prepared_, entry, std::max(width, most), search, observer);
       graph_.search_layer(prepared_, level, width, least, options.budget, search, observer);
-      const std::size_t ahead = options.prefetch == 0 ? default_ahead : std::min(options.prefetch, most);
-      measure(rows_, query_, search.pool, most, ahead, exact, observer);
+      measure_pool(most, options, exact, observer);
+    }
+
+    /// The same on level 0, of the nodes that the filter allows.
+    template <search_observer Observer>
+    void search_filtered(std::uint32_t entry, slot_filter& filter, std::size_t width, std::size_t least,
+                         std::size_t most, const search_options& options, exact_scratch& exact,
+                         Observer& observer) {
+      graph_.run(prepared_, entry, filter, std::max(width, most), width, least, options.budget,
+                 scratch_->search, observer);
+      measure_pool(most, options, exact, observer);
     }
 
     /// Whether the candidates that the last search left in `exact` came in an order by codes that has to do with theirs: of the nearest no more
@@ -179,6 +188,13 @@ class code_search {
     }
 
    private:
+    template <search_observer Observer>
+    void measure_pool(std::size_t most, const search_options& options, exact_scratch& exact,
+                      Observer& observer) {
+      const std::size_t ahead = options.prefetch == 0 ? default_ahead : std::min(options.prefetch, most);
+      measure(rows_, query_, scratch_->search.pool, most, ahead, exact, observer);
+    }
+
     typename scratches::lease scratch_;
     const Vectors& rows_;
     const Model& model_;
@@ -196,7 +212,12 @@ class code_search {
     const std::size_t n = rows.size(), k = std::min(options.k, n);
     const std::size_t ef = std::clamp<std::size_t>(options.ef, 1, n);
     const std::size_t rerank = options.rerank == 0 ? std::max(ef, k) + k : std::max(options.rerank, k);
-    walk.search_layer(walk.descend(observer), 0, ef, k, std::min(rerank, n), options, exact, observer);
+    const std::uint32_t entry = walk.descend(observer);
+    if (options.filter.what() == search_filter::kind::everything) {
+      walk.search_layer(entry, 0, ef, k, std::min(rerank, n), options, exact, observer);
+    } else {
+      walk.search_filtered(entry, exact.filter, ef, k, std::min(rerank, n), options, exact, observer);
+    }
   }
 
   std::size_t memory_bytes() const { return scratches_.memory_bytes(); }

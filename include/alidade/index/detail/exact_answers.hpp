@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstddef>
+#include <cstdint>
 #include <limits>
 #include <span>
 #include <type_traits>
@@ -9,6 +10,7 @@
 #include <alidade/config/namespace.hpp>
 #include <alidade/core/bits.hpp>
 #include <alidade/index/neighbor.hpp>
+#include <alidade/simd/prefetch.hpp>
 
 namespace alidade {
 inline namespace ALIDADE_ABI_NAMESPACE {
@@ -70,6 +72,28 @@ inline void scan_all(const VectorSet& vectors, const T* queries, std::span<exact
         if (!answers[query].rules_out(distances[j]) && !vectors.is_removed(first + j))
           answers[query].offer({vectors.key(first + j), ordered(distances[j])});
       }
+    }
+  }
+}
+
+/// The same of some slots and one query.
+template <class VectorSet, class T, class D>
+void scan_slots(const VectorSet& vectors, std::span<const std::uint32_t> slots, const T* query,
+                exact_answers<D>& answers) {
+  constexpr std::size_t block = 16;
+  const T* rows[block];
+  D distances[block];
+  const auto view = vectors.view();
+  for (std::size_t first = 0; first < slots.size(); first += block) {
+    const std::size_t count = std::min(block, slots.size() - first);
+    for (std::size_t j = 0; j < count; ++j) {
+      rows[j] = vectors.row(slots[first + j]);
+      simd::prefetch(rows[j], view.row_bytes());
+    }
+    view.distances(query, rows, count, distances);
+    for (std::size_t j = 0; j < count; ++j) {
+      if (!answers.rules_out(distances[j]))
+        answers.offer({vectors.key(slots[first + j]), ordered(distances[j])});
     }
   }
 }

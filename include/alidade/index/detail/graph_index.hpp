@@ -17,7 +17,7 @@
 #include <alidade/index/calibration.hpp>
 #include <alidade/index/detail/code_set.hpp>
 #include <alidade/index/detail/exact_answers.hpp>
-#include <alidade/index/detail/graph_search.hpp>
+#include <alidade/index/detail/filtered_search.hpp>
 #include <alidade/index/detail/hnsw_graph.hpp>
 #include <alidade/index/detail/search_scratch.hpp>
 #include <alidade/index/neighbor.hpp>
@@ -100,12 +100,13 @@ class graph_index {
 
   /// The same, but the width of the search is decided on the way: pacer.first_width() and pacer.next_width(progress) say it
   /// (search_progress.hpp); options.ef, or k where that is more, is the most. It is a search of vectors, whatever the codec, and options.budget
-  /// is the pacer's business. The last width may be below k. Where it is at most twice the first the answers are those of a search of that width,
+  /// is the pacer's business. options.filter is errc::invalid_option. The last width may be below k. Where it is at most twice the first the answers are those of a search of that width,
   /// but for which of several at one distance; where it is more, by steps that at most double, they nearly always are.
   template <search_pacer<distance_type> Pacer, search_observer Observer = null_observer>
   std::size_t search_in_steps(std::span<const T> query, const search_options& options,
                               std::span<neighbor_type> out, Pacer&& pacer, std::error_code& ec,
                               Observer&& observer = {}) const {
+    if (is_filtered(options)) return fail(errc::invalid_option, ec);
     const auto run = [&](const graph_search&, scratch_type& scratch) {
       const graph_search graph(vectors_.view(), graph_);  // through removed nodes as through others
       const std::size_t k = std::min(options.k, size());
@@ -211,7 +212,7 @@ class graph_index {
   std::uint64_t graph_checksum() const noexcept { return graph_.checksum(); }
 
  protected:
-  using graph_search = detail::graph_search<typename Vectors::view_type, Graph>;
+  using graph_search = filtered_search<typename Vectors::view_type, Graph>;
   using scratch_type = typename graph_search::scratch_type;
   using scratches = scratch_pool<scratch_type>;
 
@@ -320,7 +321,17 @@ class graph_index {
     if (options.k == 0) return fail(errc::invalid_option, ec);
     if (out.size() < std::min(options.k, size())) return fail(errc::size_mismatch, ec);
     typename scratches::lease scratch(scratches_);
+    prepare_filter(options, *scratch);
     return search(query, options, out, ec, *scratch, run);
+  }
+
+  static bool is_filtered(const search_options& options) noexcept {
+    return options.filter.what() != search_filter::kind::everything;
+  }
+  void prepare_filter(const search_options& options, scratch_type& scratch) const {
+    if (is_filtered(options))
+      scratch.filter.prepare(vectors_, options.filter, std::max(resolved(options).ef, options.k),
+                             graph_.capacity(0));
   }
 
   /// A search of one width.
@@ -333,6 +344,9 @@ class graph_index {
       }
       const std::uint32_t entry = graph.descend(scratch.query(), 0, scratch, observer);
       const std::size_t ef = std::min(std::max(options.ef, options.k), size());
+      if (is_filtered(options))
+        return graph.run(scratch.query(), entry, scratch.filter, ef, ef, 0, options.budget, scratch,
+                         observer);
       graph.start(scratch.query(), entry, ef, scratch, observer);
       graph.search_layer(scratch.query(), 0, ef, 0, options.budget, scratch, observer);
     };
@@ -345,10 +359,17 @@ class graph_index {
     const auto prepared = vectors_.prepare_query(query, scratch.query());
     if (prepared.first != errc{}) return fail(prepared.first, ec);
     if (empty()) return 0;
+    const bool filtered = is_filtered(options);
+    if (filtered && scratch.filter.way() == filter_way::scan)
+      return scan_allowed(options.k, out, scratch, prepared.second);
     run(graph_search(vectors_.view(), graph_, removed_in(vectors_, graph_)), scratch);
-    // Removed nodes may lie around the query as far as a search can see.
-    if (graph_.leads_to_removed() && options.budget == 0 && scratch.pool.size() < std::min(options.k, size()))
-      return scan(options.k, out, scratch, prepared.second);
+    if (filtered && scratch.filter.way() == filter_way::scan)
+      return scan_allowed(options.k, out, scratch, prepared.second);
+    // What is no answer may lie around the query as far as a search can see.
+    if (options.budget == 0 && scratch.pool.size() < std::min(options.k, size())) {
+      if (filtered) return scan_allowed(options.k, out, scratch, prepared.second);
+      if (graph_.leads_to_removed()) return scan(options.k, out, scratch, prepared.second);
+    }
     const auto answer = [&](std::size_t i) {
       return neighbor_type{vectors_.key(scratch.pool.slot(i)),
                            scaled(ordered(scratch.pool.distance(i)), prepared.second)};
@@ -378,6 +399,17 @@ class graph_index {
     return answers.count();
   }
 
+  /// Of what the scratch's filter allows.
+  std::size_t scan_allowed(std::size_t k, std::span<neighbor_type> out, scratch_type& scratch,
+                           float factor) const {
+    const auto slots = scratch.filter.list(vectors_);
+    exact_answers<distance_type> answers(out.first(std::min(k, size())));
+    scan_slots(vectors_, slots, static_cast<const element*>(scratch.query()), answers);
+    answers.sort();
+    for (std::size_t i = 0; i < answers.count(); ++i) out[i].distance = scaled(out[i].distance, factor);
+    return answers.count();
+  }
+
   search_results<distance_type> search_batch(matrix_view<T> queries, const search_options& options,
                                              std::error_code& ec, std::size_t& bad_row) const {
     if (!vectors_.check_queries(queries, options.k, ec, bad_row)) return {};
@@ -385,6 +417,7 @@ class graph_index {
     resource_vector<std::error_code> errors(queries.rows(), scratches_.resource());
     parallel_for(queries.rows(), 16, options.threads, [&](std::size_t begin, std::size_t end, std::size_t) {
       typename scratches::lease scratch(scratches_);
+      prepare_filter(options, *scratch);
       null_observer none;
       for (std::size_t i = begin; i < end; ++i) {
         results.set_count(i, search(queries[i], options, results.slots(i), errors[i], *scratch,

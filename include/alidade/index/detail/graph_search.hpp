@@ -174,6 +174,7 @@ class graph_search {
     return next < width || (!removed_.empty() && pool.results_before(next) < width);
   }
 
+ protected:
   /// scratch.distances[i] = distance to scratch.slots[i], for i < count.
   template <search_observer Observer>
   void measure(const query_type& query, std::size_t count, scratch_type& scratch, Observer& observer) const {
@@ -187,13 +188,16 @@ class graph_search {
     observer.on_distances(count);
   }
 
-  /// A pool of a few would forget so much that after some steps nothing may be left to expand.
-  static constexpr std::size_t least_in_steps = 64;
-  /// How many removed nodes a search keeps to go on from, at least.
+  /// How many nodes that are no results a search keeps to go on from, at least.
   static constexpr std::size_t least_way = 256;
 
   View rows_;
   const Graph& graph_;
+
+ private:
+  /// A pool of a few would forget so much that after some steps nothing may be left to expand.
+  static constexpr std::size_t least_in_steps = 64;
+
   slot_bits removed_;
 };
 

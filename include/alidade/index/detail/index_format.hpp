@@ -111,12 +111,12 @@ struct index_shape {
   metric_name metric;
   std::uint64_t dimension;
   std::uint64_t stride;
-  std::uint64_t count;    ///< of slots
-  std::uint64_t removed;  ///< how many of them have no vector any more
+  std::uint64_t count;  ///< of slots
   std::uint64_t M;
   std::uint64_t upper_rows;
   std::uint64_t code_bytes;   ///< of each code; 0 where there are none
   std::uint64_t model_bytes;  ///< of section MODL
+  std::uint64_t removed;      ///< how many of the slots have no vector any more
   std::uint32_t entry_point;  ///< hnsw_graph::npos where there are no vectors
   std::uint32_t max_level;    ///< the entry point's, and no other node's is higher
 };

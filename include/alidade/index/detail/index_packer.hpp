@@ -50,11 +50,11 @@ class index_packer {
                       vectors_.dimension(),
                       vectors_.stride(),
                       n,
-                      removed,
                       M,
                       0,
                       0,
                       0,
+                      removed,
                       hnsw_graph::npos,
                       0};
     for (const std::uint32_t slot : order_) shape.upper_rows += level_of(slot);

@@ -11,6 +11,7 @@
 #include <alidade/distance/metric.hpp>
 #include <alidade/index/detail/index_format.hpp>
 #include <alidade/index/detail/vector_view.hpp>
+#include <alidade/storage/key_map.hpp>
 #include <alidade/storage/row_storage.hpp>
 #include <alidade/storage/section_image.hpp>
 #include <alidade/storage/slot_set.hpp>
@@ -77,11 +78,12 @@ class packed_vectors : public vector_form<T, Metric> {
   bool is_removed(std::size_t slot) const noexcept { return removed_.contains(slot); }
   const T* row(std::size_t slot) const noexcept { return rows_[slot]; }
   std::uint64_t key(std::size_t slot) const noexcept { return keys_[slot]; }
-  bool contains(std::uint64_t key) const noexcept {
+  bool contains(std::uint64_t key) const noexcept { return find(key) != key_map::npos; }
+  std::uint32_t find(std::uint64_t key) const noexcept {
     const auto found =
         std::lower_bound(key_order_.begin(), key_order_.end(), key,
                          [this](std::uint32_t slot, std::uint64_t k) { return keys_[slot] < k; });
-    return found != key_order_.end() && keys_[*found] == key;
+    return found != key_order_.end() && keys_[*found] == key ? *found : key_map::npos;
   }
 
   view_type view() const { return {rows_, this->dimension(), this->metric()}; }

@@ -10,6 +10,7 @@
 
 #include <alidade/config/namespace.hpp>
 #include <alidade/index/detail/candidate_pool.hpp>
+#include <alidade/index/detail/slot_filter.hpp>
 #include <alidade/memory/aligned.hpp>
 #include <alidade/memory/buffer.hpp>
 #include <alidade/memory/memory_resource.hpp>
@@ -39,6 +40,8 @@ class visited_set {
     word |= bit;
     return true;
   }
+
+  bool contains(std::uint32_t slot) const noexcept { return (words_[slot / 64] >> (slot % 64) & 1) != 0; }
 
   /// Appends to `fresh` those of the slots that are new, without a branch on whether they are, and returns how many.
   template <class Links>
@@ -80,14 +83,23 @@ class visited_set {
 template <class T, class D>
 struct search_scratch {
   explicit search_scratch(memory_resource* memory) noexcept
-      : pool(memory), visited(memory), query_row(memory), slots(memory), rows(memory), distances(memory) {}
+      : pool(memory),
+        visited(memory),
+        query_row(memory),
+        slots(memory),
+        rows(memory),
+        distances(memory),
+        others(memory),
+        filter(memory) {}
 
   candidate_pool<D> pool;
   visited_set visited;
   buffer<T> query_row;
-  buffer<std::uint32_t> slots;  // unvisited neighbours of the node being expanded
-  buffer<const T*> rows;        // where their vectors are
-  buffer<D> distances;          // how far they are
+  buffer<std::uint32_t> slots;   // unvisited neighbours of the node being expanded
+  buffer<const T*> rows;         // where their vectors are
+  buffer<D> distances;           // how far they are
+  buffer<std::uint32_t> others;  // its neighbours that a filter does not allow
+  slot_filter filter;
 
   T* query() noexcept { return query_row.data(); }
 
@@ -102,7 +114,7 @@ struct search_scratch {
   /// Beside itself.
   std::size_t memory_bytes() const noexcept {
     return pool.memory_bytes() + visited.memory_bytes() + query_row.memory_bytes() + slots.memory_bytes() +
-           rows.memory_bytes() + distances.memory_bytes();
+           rows.memory_bytes() + distances.memory_bytes() + others.memory_bytes() + filter.memory_bytes();
   }
 };
 
