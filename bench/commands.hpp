@@ -104,4 +104,16 @@ struct turnover_command {
 /// Every vector removed and added again, in random order, again and again: recall, time and memory; fails when recall falls.
 int run(const turnover_command&);
 
+struct filter_command {
+  source_options source;
+  graph_options graph;
+  std::size_t ef = 64;
+  std::size_t queries = 50;
+  std::size_t rounds = 5;
+  std::size_t build_threads = 1;
+};
+
+/// Searches of what a filter allows, at random, near the query and far from it; fails where recall is below 0.95.
+int run(const filter_command&);
+
 }  // namespace bench

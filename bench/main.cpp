@@ -314,6 +314,16 @@ int run_program(int argc, char** argv) {
   turnover_app->add_option("--build-threads", turnover.build_threads, "building threads")
       ->capture_default_str();
 
+  filter_command filter;
+  CLI::App* const filter_app = app.add_subcommand("filter", "searches of what a filter allows");
+  add_source(*filter_app, filter.source);
+  add_queries(*filter_app, filter.source);
+  add_graph(*filter_app, filter.graph);
+  filter_app->add_option("--ef", filter.ef, "search width")->capture_default_str();
+  filter_app->add_option("--first", filter.queries, "use the first N queries only")->capture_default_str();
+  filter_app->add_option("--rounds", filter.rounds, "timed rounds")->capture_default_str();
+  filter_app->add_option("--build-threads", filter.build_threads, "building threads")->capture_default_str();
+
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
@@ -333,6 +343,7 @@ int run_program(int argc, char** argv) {
   if (*ab_app) return run(ab);
   if (*memory_app) return run(memory);
   if (*turnover_app) return run(turnover);
+  if (*filter_app) return run(filter);
   return run(determinism);
 }
 

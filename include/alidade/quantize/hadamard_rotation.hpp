@@ -22,10 +22,8 @@ class hadamard_transform {
  public:
   /// `round`: 0..5, of the signs.
   static void apply(float* x, std::size_t power, std::size_t round) noexcept {
-    const float scale = 1.0f / std::sqrt(static_cast<float>(power));
-    const float* const sign = signs.data() + round * signs_apart;
     if (power < least) {
-      for (std::size_t i = 0; i < power; ++i) x[i] *= sign[i] * scale;
+      change_signs(x, 0, power, power, round);
       for (std::size_t half = 1; half < power; half *= 2) {
         for (std::size_t i = 0; i < power; i += 2 * half) {
           for (std::size_t j = i; j < i + half; ++j) pair(x[j], x[j + half]);
@@ -33,10 +31,8 @@ class hadamard_transform {
       }
       return;
     }
-    const V by = V::broadcast(scale);
     for (std::size_t first = 0; first < power; first += least) {
-      for (std::size_t i = first; i < first + least; i += V::lanes)
-        store(x + i, V::load(x + i) * (V::load(sign + i % period) * by));
+      change_signs(x, first, least, power, round);
       sixteen(x + first);
     }
     for (std::size_t half = least; half < power; half *= 2) {
@@ -50,7 +46,32 @@ class hadamard_transform {
     }
   }
 
+  /// The inverse. The transform without signs is its own, so that the signs of the one are undone by their likes around the other.
+  static void undo(float* x, std::size_t power, std::size_t round) noexcept {
+    change_signs_only(x, power, round);
+    apply(x, power, round);
+    change_signs_only(x, power, round);
+  }
+
  private:
+  /// Of `count` from `first` on, and makes them shorter by as much as the transform of all makes them longer.
+  static void change_signs(float* x, std::size_t first, std::size_t count, std::size_t power,
+                           std::size_t round) noexcept {
+    const float scale = 1.0f / std::sqrt(static_cast<float>(power));
+    const float* const sign = signs.data() + round * signs_apart + first % period;
+    if (count < least) {
+      for (std::size_t i = 0; i < count; ++i) x[i] *= sign[i] * scale;
+      return;
+    }
+    const V by = V::broadcast(scale);
+    for (std::size_t i = 0; i < least; i += V::lanes)
+      store(x + first + i, V::load(x + first + i) * (V::load(sign + i) * by));
+  }
+
+  static void change_signs_only(float* x, std::size_t power, std::size_t round) noexcept {
+    for (std::size_t i = 0; i < power; ++i) x[i] *= signs[round * signs_apart + i % period];
+  }
+
   static constexpr std::size_t least = 16, period = 1024, signs_apart = 16;
   static_assert(least % V::lanes == 0);
 
@@ -95,6 +116,15 @@ inline void hadamard_rotate(std::span<float> x) noexcept {
   for (std::size_t round = 0; round < 6; round += 2) {
     hadamard_transform::apply(x.data(), power, round);
     if (power < x.size()) hadamard_transform::apply(x.data() + (x.size() - power), power, round + 1);
+  }
+}
+
+/// The inverse, but for rounding.
+inline void hadamard_rotate_back(std::span<float> x) noexcept {
+  const std::size_t power = std::bit_floor(x.size());
+  for (std::size_t round = 6; round > 0; round -= 2) {
+    if (power < x.size()) hadamard_transform::undo(x.data() + (x.size() - power), power, round - 1);
+    hadamard_transform::undo(x.data(), power, round - 2);
   }
 }
 

@@ -11,6 +11,7 @@
 #include <utility>
 #include <vector>
 
+#include <alidade/distance/distance.hpp>
 #include <alidade/index/flat_index.hpp>
 #include <alidade/index/hnsw_index.hpp>
 #include <alidade/index/packed_index.hpp>
@@ -399,4 +400,51 @@ TEST_CASE("vectors that are stored in fewer bytes are removed and replaced likew
   };
   check(removal_index<codecs::none, storage::sq8>(12, removal_graph), 0.1f);
   check(removal_index<codecs::none, storage::f16>(12, removal_graph), 0.001f);
+}
+
+TEST_CASE("the vector of a key comes back, and its neighbours without itself") {
+  const test::keyed_rows<float> data(400, 13, 820);
+  const auto check = [&](const auto& index, float most, bool is_unit) {
+    std::vector<float> out(13);
+    std::error_code ec;
+    for (std::size_t i = 0; i < 400; i += 7) {
+      const auto row = data.view()[i];
+      const float norm = is_unit ? std::sqrt(alidade::inner_product(row, row)) : 1.0f;
+      CHECK(index.get(data.keys[i], out, ec));
+      CHECK(out == index.get(data.keys[i]));
+      float error = 0;
+      for (std::size_t j = 0; j < 13; ++j) error = std::max(error, std::abs(out[j] - row[j] / norm));
+      CHECK(error <= most);
+      const auto beside = index.search_by_key(data.keys[i], {.k = 5, .ef = 80});
+      const auto all = index.search(row, {.k = 6, .ef = 80});
+      CHECK(beside.size() == 5);
+      CHECK(std::none_of(beside.begin(), beside.end(), [&](const auto& n) { return n.key == data.keys[i]; }));
+      if (most == 0) CHECK(std::equal(beside.begin(), beside.end(), all.begin() + 1));
+    }
+    CHECK_FALSE(index.get(999'999, out, ec));
+    CHECK(ec == errc::unknown_key);
+    CHECK_FALSE(index.get(data.keys[0], std::span(out).first(12), ec));
+    CHECK(ec == errc::size_mismatch);
+    CHECK_THROWS_AS(index.get(999'999), error);
+    CHECK(index.search_by_key(999'999, {}, ec).empty());
+    CHECK(ec == errc::unknown_key);
+    CHECK(index.search_by_key(data.keys[0], {.k = 0}, ec).empty());
+    CHECK(ec == errc::invalid_option);
+  };
+  const auto check_kind = [&](auto index, float most, bool is_unit) {
+    add_rows(index, data, 0, 400);
+    check(index, most, is_unit);
+  };
+  hnsw_index<float> index(13, removal_graph);
+  add_rows(index, data, 0, 400);
+  check(index, 0, false);
+  check(index.pack(), 0, false);
+  check_kind(hnsw_index<float, metrics::cosine>(13, removal_graph), 1e-6f, true);
+  check_kind(hnsw_index<float, metrics::l2_squared, codecs::none, storage::f16>(13, removal_graph), 4e-3f,
+             false);
+  check_kind(hnsw_index<float, metrics::l2_squared, codecs::none, storage::sq8>(13, removal_graph), 0.1f,
+             false);
+  check_kind(hnsw_index<float, metrics::cosine, codecs::none, storage::sq8>(13, removal_graph), 0.02f, true);
+  check_kind(hnsw_index<float, metrics::inner_product, codecs::none, storage::sq8>(13, removal_graph), 0.1f,
+             false);
 }

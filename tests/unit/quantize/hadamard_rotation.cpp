@@ -24,6 +24,10 @@ TEST_CASE("the rotation leaves lengths and products as they are, in any number o
     std::vector<float> again = a;
     alidade::detail::hadamard_rotate(again);
     CHECK(again == x);
+    alidade::detail::hadamard_rotate_back(again);
+    double most = 0;
+    for (std::size_t i = 0; i < d; ++i) most = std::max(most, std::abs(double{again[i]} - double{a[i]}));
+    CHECK(most < 2e-6);
   }
 }
 

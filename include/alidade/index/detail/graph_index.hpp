@@ -26,6 +26,7 @@
 #include <alidade/index/search_progress.hpp>
 #include <alidade/memory/memory_pool_options.hpp>
 #include <alidade/memory/memory_resource.hpp>
+#include <alidade/storage/key_map.hpp>
 
 namespace alidade {
 inline namespace ALIDADE_ABI_NAMESPACE {
@@ -65,6 +66,42 @@ class graph_index {
   bool empty() const noexcept { return size() == 0; }
   std::size_t dimension() const noexcept { return vectors_.dimension(); }
   bool contains(std::uint64_t key) const noexcept { return vectors_.contains(key); }
+
+  /// The vector of a key, as it is kept: of length 1 under cosine, rounded by storage::f16 and the like. Without one: errc::unknown_key.
+  std::vector<T> get(std::uint64_t key) const {
+    std::error_code ec;
+    std::vector<T> vector(dimension());
+    get(key, vector, ec);
+    if (ec) throw_error(ec);
+    return vector;
+  }
+  /// Into `out`, of dimension() elements; false where there is none.
+  bool get(std::uint64_t key, std::span<T> out, std::error_code& ec) const {
+    ec.clear();
+    const std::uint32_t slot = vectors_.find(key);
+    if (slot == key_map::npos) return fail(errc::unknown_key, ec) != 0;
+    if (out.size() != dimension()) return fail(errc::size_mismatch, ec) != 0;
+    return unless_exhausted(ec, false, [&] { return vectors_.restore(vectors_.row(slot), out), true; });
+  }
+
+  /// The nearest to the vector of a key, without itself; errors are those of get() and of a search.
+  std::vector<neighbor_type> search_by_key(std::uint64_t key, const search_options& options = {}) const {
+    std::error_code ec;
+    std::vector<neighbor_type> found = search_by_key(key, options, ec);
+    if (ec) throw_error(ec);
+    return found;
+  }
+  std::vector<neighbor_type> search_by_key(std::uint64_t key, search_options options,
+                                           std::error_code& ec) const {
+    std::vector<T> vector(dimension());
+    if (!get(key, vector, ec)) return {};
+    if (options.k == 0) return fail(errc::invalid_option, ec), std::vector<neighbor_type>();
+    const std::size_t k = options.k++;
+    std::vector<neighbor_type> found = search(vector, options, ec);
+    std::erase_if(found, [key](const neighbor_type& n) { return n.key == key; });
+    if (found.size() > k) found.resize(k);
+    return found;
+  }
 
   /// Gives back what earlier searches and additions needed beside the index and left for later ones, and returns how many
   /// bytes. A pool then has them free, and its own trim() gives them to the system. May overlap with searches, whose memory

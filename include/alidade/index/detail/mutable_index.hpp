@@ -307,7 +307,7 @@ class mutable_index : public graph_index<Vectors, hnsw_graph, Codes> {
         if (!index.vectors_.is_removed(slot)) index.vectors_.remove(slot);
       }
       index.vectors_.truncate(rows_end);
-      index.removed_.undo(removed_end, [this](std::uint32_t slot) { index.vectors_.restore(slot); });
+      index.removed_.undo(removed_end, [this](std::uint32_t slot) { index.vectors_.unremove(slot); });
       index.graph_.set_leads_to_removed(index.removed_.waiting() != 0);
       index.codes_.undo(codes_end);
       index.unrepaired_ = unrepaired;

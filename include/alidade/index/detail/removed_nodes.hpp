@@ -88,10 +88,10 @@ class removed_nodes {
     std::size_t waiting, next, since_before_round;
   };
   mark mark_end() const noexcept { return {waiting_.size(), next_, since_before_round_}; }
-  /// restore(slot) is called for each that was added since, the newest first.
-  template <class Restore>
-  void undo(const mark& before, const Restore& restore) noexcept {
-    for (; waiting_.size() > before.waiting; waiting_.pop_back()) restore(waiting_.back());
+  /// unremove(slot) is called for each that was added since, the newest first.
+  template <class Unremove>
+  void undo(const mark& before, const Unremove& unremove) noexcept {
+    for (; waiting_.size() > before.waiting; waiting_.pop_back()) unremove(waiting_.back());
     next_ = before.next;
     since_before_round_ = before.since_before_round;
   }

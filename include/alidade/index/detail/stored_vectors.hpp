@@ -82,6 +82,10 @@ class half_vectors : public vector_set<Half, Metric> {
   std::pair<errc, float> prepare_query(std::span<const T> in, Half* out) const noexcept {
     return {prepare(in, out), 1.0f};
   }
+
+  void restore(const Half* stored, std::span<T> out) const noexcept {
+    for (std::size_t i = 0; i < out.size(); ++i) out[i] = static_cast<T>(static_cast<float>(stored[i]));
+  }
 };
 
 /// A metric of bytes times a factor.
@@ -215,6 +219,16 @@ class byte_vectors : public vector_set<std::int8_t, byte_metric<Metric>> {
       store(in, x, out);
       return {errc{}, 1.0f};
     }
+  }
+
+  /// Of what was given the part that the bytes have kept.
+  void restore(const std::int8_t* stored, std::span<T> out) const {
+    resource_vector<float> x(out.size(), 0, components_.resource());
+    const std::span<const float> centre = components_.centre();
+    for (std::size_t i = 0; i < x.size(); ++i)
+      x[i] = std::fma(static_cast<float>(stored[i]), step_, centre[i]);
+    hadamard_rotate_back(x);
+    std::copy(x.begin(), x.end(), out.begin());
   }
 
   struct mark {

@@ -67,7 +67,7 @@ class vector_set : public vector_form<T, Metric> {
     removed_.insert(slot);
   }
   /// Or is there again, as long as nothing else has got its slot or key.
-  void restore(std::uint32_t slot) noexcept {
+  void unremove(std::uint32_t slot) noexcept {
     keys_.insert_at(slot, keys_.key(slot));
     removed_.erase(slot);
   }

@@ -152,6 +152,11 @@ class vector_form {
   std::size_t query_elements() const noexcept { return stride_; }
   static constexpr bool scales_queries = false;
 
+  /// A vector from its stored form, as the metric has prepared it.
+  void restore(const T* stored, std::span<T> out) const noexcept {
+    std::copy_n(stored, out.size(), out.begin());
+  }
+
  protected:
   void pad(T* row) const noexcept { std::fill(row + dimension_, row + stride_, T{}); }
   Metric& own_metric() noexcept { return metric_; }
