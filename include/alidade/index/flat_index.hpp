@@ -16,12 +16,15 @@
 #include <alidade/distance/metric.hpp>
 #include <alidade/index/detail/block_scan.hpp>
 #include <alidade/index/detail/exact_answers.hpp>
+#include <alidade/index/detail/slot_filter.hpp>
 #include <alidade/index/detail/vector_set.hpp>
 #include <alidade/index/neighbor.hpp>
 #include <alidade/index/options.hpp>
+#include <alidade/index/search_filter.hpp>
 #include <alidade/memory/aligned.hpp>
 #include <alidade/memory/memory_pool_options.hpp>
 #include <alidade/memory/memory_resource.hpp>
+#include <alidade/storage/key_map.hpp>
 
 namespace alidade {
 inline namespace ALIDADE_ABI_NAMESPACE {
@@ -33,7 +36,7 @@ inline namespace ALIDADE_ABI_NAMESPACE {
 /// metric, or a key in use are errors that name the row, and leave the index as it was. So does memory that runs out, as in
 /// hnsw_index.
 ///
-/// Searches may run from several threads at once; adding must not overlap with anything else.
+/// Searches may run from several threads at once; what changes the index must not overlap with anything else.
 template <class T, metric<T> Metric = metrics::l2_squared>
 class flat_index {
   using vectors = detail::vector_set<T, Metric>;
@@ -65,10 +68,15 @@ class flat_index {
   const flat_options& options() const noexcept { return options_; }
 
   /// All bytes that the index holds, itself included; all but itself are of options().memory.
-  std::size_t memory_bytes() const noexcept { return sizeof(*this) + vectors_.memory_bytes(); }
+  std::size_t memory_bytes() const noexcept {
+    return sizeof(*this) + vectors_.memory_bytes() + free_.capacity() * sizeof(std::uint32_t);
+  }
 
   /// Makes room for `rows` vectors in all.
-  void reserve(std::size_t rows) { vectors_.reserve(rows); }
+  void reserve(std::size_t rows) {
+    const std::size_t had = size() + free_.size();
+    if (rows > had) vectors_.reserve(vectors_.slots() + rows - had);
+  }
 
   void add(std::uint64_t key, std::span<const T> vector) {
     add({&key, 1}, matrix_view<T>(vector.data(), 1, vector.size()));
@@ -80,11 +88,35 @@ class flat_index {
   /// Adds all rows, or none when one is refused: then the error names it, or it is returned instead of how many.
   void add(std::span<const std::uint64_t> keys, matrix_view<T> rows) {
     std::error_code ec;
-    const std::size_t row = vectors_.add(keys, rows, {}, {}, ec);
+    const std::size_t row = add_rows(keys, rows, ec);
     if (ec) detail::throw_error(ec, row);
   }
   std::size_t add(std::span<const std::uint64_t> keys, matrix_view<T> rows, std::error_code& ec) {
-    return detail::unless_exhausted(ec, error::no_row, [&] { return vectors_.add(keys, rows, {}, {}, ec); });
+    return detail::unless_exhausted(ec, error::no_row, [&] { return add_rows(keys, rows, ec); });
+  }
+
+  /// Removes the vector of a key; returns whether there was one. Its room is for the next that comes. Strong guarantee.
+  bool remove(std::uint64_t key) {
+    const std::uint32_t slot = vectors_.find(key);
+    if (slot == detail::key_map::npos) return false;
+    reserve_free();
+    vectors_.remove(slot);
+    free_.push_back(slot);
+    return true;
+  }
+  bool remove(std::uint64_t key, std::error_code& ec) {
+    ec.clear();
+    return detail::unless_exhausted(ec, false, [&] { return remove(key); });
+  }
+
+  /// Gives a key that is there another vector. Errors are those of an addition, and errc::unknown_key. Strong guarantee.
+  void update(std::uint64_t key, std::span<const T> vector) {
+    std::error_code ec;
+    update_one(key, vector, ec);
+    if (ec) detail::throw_error(ec, 0);
+  }
+  void update(std::uint64_t key, std::span<const T> vector, std::error_code& ec) {
+    detail::unless_exhausted(ec, 0, [&] { return update_one(key, vector, ec), 0; });
   }
 
   /// The k nearest, sorted, ties by key; all there are when there are fewer.
@@ -121,7 +153,8 @@ class flat_index {
 
   flat_index(unchecked, std::size_t dimension, const flat_options& options, Metric metric)
       : options_(options),
-        vectors_(vectors::valid_dimension(dimension) ? dimension : 1, std::move(metric), options.memory) {}
+        vectors_(vectors::valid_dimension(dimension) ? dimension : 1, std::move(metric), options.memory),
+        free_(options.memory) {}
 
   search_results<distance_type> search(matrix_view<T> queries, const flat_search_options& options,
                                        std::error_code& ec, std::size_t& bad_row) const {
@@ -141,6 +174,10 @@ class flat_index {
     search_results<distance_type> results(queries.rows(), std::min(options.k, size()));
     if (empty()) return results;
     const std::size_t threads = detail::resolve_threads(options.threads);
+    if (options.filter.what() != search_filter::kind::everything) {
+      search_allowed(prepared, options.filter, threads, results);
+      return results;
+    }
     if constexpr (form != detail::product_form::none) {
       using blocks = detail::block_scan<T, form>;
       // Rows are packed anew for each task, so there is one for each thread, unless its queries' copies take too much.
@@ -159,6 +196,21 @@ class flat_index {
         queries.rows(), grain, threads,
         [&](std::size_t begin, std::size_t end, std::size_t) { scan(prepared, begin, end, results); });
     return results;
+  }
+
+  /// Of what a filter allows, query by query.
+  void search_allowed(const T* prepared, const search_filter& filter, std::size_t threads,
+                      search_results<distance_type>& results) const {
+    detail::slot_filter allowed(options_.memory);
+    const std::span<const std::uint32_t> slots = allowed.prepare_exact(vectors_, filter);
+    detail::parallel_for(results.size(), 1, threads, [&](std::size_t begin, std::size_t end, std::size_t) {
+      for (std::size_t query = begin; query < end; ++query) {
+        answers best(results.slots(query));
+        detail::scan_slots(vectors_, slots, prepared + query * vectors_.stride(), best);
+        best.sort();
+        results.set_count(query, best.count());
+      }
+    });
   }
 
   static constexpr detail::product_form form = detail::form_of<Metric, T>;
@@ -196,16 +248,50 @@ class flat_index {
     const auto view = vectors_.view();
     detail::block_scan<T, form> blocks(queries, end - begin, stride, dimension(), options_.memory);
     blocks.run(
-        size(), [&](std::size_t slot) { return vectors_.row(slot); },
+        vectors_.slots(), [&](std::size_t slot) { return vectors_.row(slot); },
         [&](std::size_t query, std::size_t slot) {
-          all[query].offer({vectors_.key(slot), view.distance(queries + query * stride, slot)});
+          if (!vectors_.is_removed(slot))
+            all[query].offer({vectors_.key(slot), view.distance(queries + query * stride, slot)});
           return all[query].bound();
         });
     finish(begin, all, results);
   }
 
+  void reserve_free() {
+    vectors_.reserve_removed();
+    if (free_.size() == free_.capacity()) free_.reserve(std::max<std::size_t>(2 * free_.size(), 16));
+  }
+
+  std::size_t add_rows(std::span<const std::uint64_t> keys, matrix_view<T> rows, std::error_code& ec) {
+    const std::size_t reused = std::min(rows.rows(), free_.size());
+    const auto slots = std::span<const std::uint32_t>(free_).last(reused);
+    const std::size_t result = vectors_.add(keys, rows, {}, slots, ec);
+    if (!ec) free_.resize(free_.size() - reused);
+    return result;
+  }
+
+  void update_one(std::uint64_t key, std::span<const T> vector, std::error_code& ec) {
+    ec.clear();
+    const std::uint32_t slot = vectors_.find(key);
+    if (slot == detail::key_map::npos) {
+      ec = errc::unknown_key;
+      return;
+    }
+    reserve_free();
+    // Beside the old one, which is there again where the new one is refused.
+    if (free_.empty()) vectors_.reserve(vectors_.slots() + 1);
+    vectors_.remove(slot);
+    add_rows({&key, 1}, matrix_view<T>(vector.data(), 1, vector.size()), ec);
+    if (ec) {
+      vectors_.unremove(slot);
+    } else {
+      free_.push_back(slot);
+    }
+  }
+
   flat_options options_;
   vectors vectors_;
+  detail::resource_vector<std::uint32_t> free_;  ///< slots without a vector
 };
 
 }  // namespace ALIDADE_ABI_NAMESPACE

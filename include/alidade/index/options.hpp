@@ -99,6 +99,7 @@ struct search_options {
 struct flat_search_options {
   std::size_t k = 10;
   std::size_t threads = 1;
+  search_filter filter = {};  ///< which keys may be answers
 };
 
 }  // namespace ALIDADE_ABI_NAMESPACE

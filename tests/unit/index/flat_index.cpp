@@ -1,6 +1,7 @@
 #include <doctest/doctest.h>
 
 #include <algorithm>
+#include <limits>
 #include <vector>
 
 #include <alidade/index/flat_index.hpp>
@@ -38,6 +39,44 @@ TEST_CASE_TEMPLATE("exact search is a sort by distance, then key", T, float, std
       }
       const auto single = index.search(queries.view()[q], {.k = k});
       CHECK(std::equal(single.begin(), single.end(), found[q].begin(), found[q].end()));
+    }
+  }
+}
+
+TEST_CASE("what is removed from an exact index is found no more, and its room is used again") {
+  const test::dataset<float> data(300, 20, 3), others(300, 20, 4), queries(20, 20, 5);
+  flat_index<float> index(20), expected(20);
+  index.add(data.keys, data.view());
+  CHECK_FALSE(index.remove(999'999));
+  for (std::size_t i = 0; i < 200; ++i) {
+    CHECK(index.remove(data.keys[i]));
+    CHECK_FALSE(index.contains(data.keys[i]));
+  }
+  const std::size_t bytes = index.memory_bytes();
+  for (std::size_t i = 0; i < 150; ++i) index.add(data.keys[i], others.view()[i]);
+  for (std::size_t i = 200; i < 250; ++i) index.update(data.keys[i], others.view()[i]);
+  CHECK(index.memory_bytes() == bytes);
+  std::error_code ec;
+  index.update(data.keys[160], others.view()[0], ec);
+  CHECK(ec == errc::unknown_key);
+  std::vector<float> bad(20, std::numeric_limits<float>::infinity());
+  index.update(data.keys[299], bad, ec);
+  CHECK(ec == errc::not_finite);
+  index.update(data.keys[298], std::span<const float>(bad).first(3), ec);
+  CHECK(ec == errc::dimension_mismatch);
+  CHECK_THROWS_AS(index.update(data.keys[160], others.view()[0]), error);
+  for (std::size_t i = 0; i < 300; ++i) {
+    if (i >= 150 && i < 200) continue;
+    expected.add(data.keys[i], (i < 250 ? others : data).view()[i]);
+  }
+  CHECK(index.size() == 250);
+  for (const std::size_t k : {1u, 10u, 400u}) {
+    // One by one, and by way of a matrix product.
+    const auto all = index.search(queries.view(), {.k = k});
+    for (std::size_t q = 0; q < 20; ++q) {
+      const auto found = expected.search(queries.view()[q], {.k = k});
+      CHECK(index.search(queries.view()[q], {.k = k}) == found);
+      CHECK(std::equal(found.begin(), found.end(), all[q].begin(), all[q].end()));
     }
   }
 }

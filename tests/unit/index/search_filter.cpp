@@ -10,6 +10,7 @@
 #include <utility>
 #include <vector>
 
+#include <alidade/index/flat_index.hpp>
 #include <alidade/index/hnsw_index.hpp>
 #include <alidade/index/packed_index.hpp>
 #include <alidade/index/search_filter.hpp>
@@ -113,6 +114,8 @@ void filter_check_shares(std::size_t rows, std::size_t columns) {
   hnsw_index<float, metrics::l2_squared, Codec> index(columns, {.M = 12, .ef_construction = 80});
   index.add(data.keys, data.base());
   const auto packed = index.pack();
+  flat_index<float> flat(columns);
+  flat.add(data.keys, data.base());
   test::random r(902);
   for (const filter_kind kind : {filter_kind::random, filter_kind::near, filter_kind::far}) {
     for (const double share : {1.0, 0.5, 0.3, 0.1, 0.01, 0.001}) {
@@ -123,6 +126,15 @@ void filter_check_shares(std::size_t rows, std::size_t columns) {
         const auto truth = data.truth(choice, q);
         right += filter_check(index, data, choice, q, truth, all);
         right += filter_check(packed, data, choice, q, truth, all);
+        const auto exact = flat.search(data.query(q), {.k = 10, .filter = choice});
+        CHECK(exact == flat.search(data.query(q), {.k = 10, .filter = search_filter::keys(choice.list)}));
+        CHECK(exact == flat.search(data.query(q), {.k = 10, .filter = search_filter::bits(choice.bits)}));
+        REQUIRE(exact.size() == truth.size());
+        for (std::size_t i = 0; i < truth.size(); ++i) CHECK(exact[i].key == truth[i].key);
+        std::vector<neighbor<float>> out(10);
+        std::error_code ec;
+        out.resize(index.search_exact(data.query(q), 10, out, ec, choice));
+        CHECK(out == exact);
       }
       CAPTURE(share);
       CHECK(static_cast<double>(right) >= 0.95 * static_cast<double>(all));

@@ -159,10 +159,10 @@ class graph_index {
     return unless_exhausted(ec, std::size_t{0}, [&] { return search_one(query, options, out, ec, run); });
   }
 
-  /// The k nearest, exactly: every vector is measured. Into `out`, which must have room for min(k, size()), sorted, ties by key;
-  /// returns how many there are.
+  /// The k nearest, exactly: every vector is measured, or every one that the filter allows. Into `out`, which must have room for
+  /// min(k, size()), sorted, ties by key; returns how many there are.
   std::size_t search_exact(std::span<const T> query, std::size_t k, std::span<neighbor_type> out,
-                           std::error_code& ec) const {
+                           std::error_code& ec, const search_filter& filter = {}) const {
     ec.clear();
     if (k == 0) return fail(errc::invalid_option, ec);
     if (out.size() < std::min(k, size())) return fail(errc::size_mismatch, ec);
@@ -171,7 +171,9 @@ class graph_index {
       scratch->resize(graph_.size(), vectors_.query_elements(), graph_.capacity(0));
       const auto prepared = vectors_.prepare_query(query, scratch->query());
       if (prepared.first != errc{}) return fail(prepared.first, ec);
-      return scan(k, out, *scratch, prepared.second);
+      if (filter.what() == search_filter::kind::everything) return scan(k, out, *scratch, prepared.second);
+      return scan_slots_of(scratch->filter.prepare_exact(vectors_, filter), k, out, *scratch,
+                           prepared.second);
     });
   }
 
@@ -439,7 +441,10 @@ class graph_index {
   /// Of what the scratch's filter allows.
   std::size_t scan_allowed(std::size_t k, std::span<neighbor_type> out, scratch_type& scratch,
                            float factor) const {
-    const auto slots = scratch.filter.list(vectors_);
+    return scan_slots_of(scratch.filter.list(vectors_), k, out, scratch, factor);
+  }
+  std::size_t scan_slots_of(std::span<const std::uint32_t> slots, std::size_t k, std::span<neighbor_type> out,
+                            scratch_type& scratch, float factor) const {
     exact_answers<distance_type> answers(out.first(std::min(k, size())));
     scan_slots(vectors_, slots, static_cast<const element*>(scratch.query()), answers);
     answers.sort();

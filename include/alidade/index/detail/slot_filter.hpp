@@ -35,31 +35,20 @@ class slot_filter {
   /// Looks at the vectors of an index, for a search of that width in a graph of that degree. The vectors are to stay where they are.
   template <class Vectors>
   void prepare(const Vectors& vectors, const search_filter& filter, std::size_t width, std::size_t degree) {
-    filter_ = filter;
-    removed_ = vectors.removed();
-    vectors_ = &vectors;
-    key_of_ = [](const void* v, std::uint32_t slot) { return static_cast<const Vectors*>(v)->key(slot); };
-    is_listed_ = has_words_ = false;
-    bit_count_ = std::numeric_limits<std::size_t>::max();
-    count_ = seed_count_ = 0;
-    size_ = vectors.size();
+    begin(vectors, filter);
     // About a third of the links of each node that is expanded are new.
     links_ = 0.4 * static_cast<double>(width + 16) * static_cast<double>(degree);
-    if (filter.what() == search_filter::kind::list) {
-      list_keys(vectors, filter.words());
-    } else {
-      count_ = size_;
-      if (filter.what() == search_filter::kind::bits) {
-        bit_count_ = 0;
-        for (const std::uint64_t word : filter.words())
-          bit_count_ += static_cast<std::size_t>(std::popcount(word));
-        count_ = std::min(count_, bit_count_);
-      }
-      if (cost_of_scan() > links_) look_at_some(vectors);
-    }
+    if (!is_listed_ && cost_of_scan() > links_) look_at_some(vectors);
     way_ = cost_of_scan() <= links_  ? filter_way::scan
            : share() < least_through ? filter_way::undecided
                                      : filter_way::through;
+  }
+
+  /// For a search that is exact.
+  template <class Vectors>
+  std::span<const std::uint32_t> prepare_exact(const Vectors& vectors, const search_filter& filter) {
+    begin(vectors, filter);
+    return list(vectors);
   }
 
   /// Of so many nodes around the query so many are allowed. Once it has shown that there is no way through, it is no more.
@@ -99,6 +88,26 @@ class slot_filter {
  private:
   static constexpr std::size_t looked_at = 512, most_seeds = 32;
   static constexpr double least_through = 0.4;
+
+  template <class Vectors>
+  void begin(const Vectors& vectors, const search_filter& filter) {
+    filter_ = filter;
+    removed_ = vectors.removed();
+    vectors_ = &vectors;
+    key_of_ = [](const void* v, std::uint32_t slot) { return static_cast<const Vectors*>(v)->key(slot); };
+    is_listed_ = has_words_ = false;
+    bit_count_ = std::numeric_limits<std::size_t>::max();
+    seed_count_ = 0;
+    size_ = count_ = vectors.size();
+    if (filter.what() == search_filter::kind::list) {
+      list_keys(vectors, filter.words());
+    } else if (filter.what() == search_filter::kind::bits) {
+      bit_count_ = 0;
+      for (const std::uint64_t word : filter.words())
+        bit_count_ += static_cast<std::size_t>(std::popcount(word));
+      count_ = std::min(count_, bit_count_);
+    }
+  }
 
   double share() const noexcept { return static_cast<double>(count_) / static_cast<double>(size_); }
 
