@@ -92,7 +92,8 @@ struct search_options {
   /// answers, which may be fewer than k. The candidates that are measured by their vectors in the end do not count. 0: as many as it takes.
   std::size_t budget = 0;
 
-  /// Which keys may be answers (search_filter.hpp). Where it allows fewer than k there are all of them, unless budget is what ends the search.
+  /// Which keys may be answers (search_filter.hpp). Where it allows fewer than k there are all of them, unless budget is what ends the
+  /// search; where it is quicker to measure all that are allowed than to search for them, that is done, whatever the budget.
   search_filter filter = {};
 };
 

@@ -34,6 +34,11 @@ class slot_bits {
     return slot;
   }
 
+  /// Whether the last word has bits of slots from `slots` on.
+  bool has_beyond(std::size_t slots) const noexcept {
+    return slots / 64 < words_.size() && words_[slots / 64] >> (slots % 64) != 0;
+  }
+
   std::size_t count() const noexcept {
     std::size_t total = 0;
     for (const std::uint64_t word : words_) total += static_cast<std::size_t>(std::popcount(word));

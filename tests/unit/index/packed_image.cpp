@@ -202,6 +202,13 @@ TEST_CASE("which vectors were removed is believed only where it fits the keys") 
               sizeof(word));
   for (int bit = 0; bit < 64; ++bit) CHECK(changed("RMVD", 0, word ^ std::uint64_t{1} << bit));
   CHECK(changed("RMVD", 0, ~word));
+  // As many, but one of them beyond the last slot.
+  std::memcpy(
+      &word,
+      packed.image().data() + static_cast<std::size_t>(packed_section(packed.image(), "RMVD").offset) + 32,
+      sizeof(word));
+  REQUIRE(word != 0);
+  CHECK(changed("RMVD", 32, (word & (word - 1)) | std::uint64_t{1} << 50));
   for (const std::uint64_t count : {0u, 39u, 41u, 300u, 301u}) CHECK(changed("SHAP", 96, count));
   packed_fuzz fuzz(packed, std::vector<float>(source.view()[0].begin(), source.view()[0].end()));
   const auto removed = packed_section(packed.image(), "RMVD");

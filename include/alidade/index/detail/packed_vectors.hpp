@@ -51,7 +51,7 @@ class packed_vectors : public vector_form<T, Metric> {
 
   /// Whether the order of the keys is one, and they are all different.
   bool has_sound_keys() const noexcept {
-    if (removed_.count() != slots() - size()) return false;
+    if (removed_.count() != slots() - size() || removed_.has_beyond(slots())) return false;
     for (std::size_t i = 0; i < size(); ++i) {
       if (key_order_[i] >= slots() || is_removed(key_order_[i])) return false;
       // Keys that rise are of different slots, so that each slot comes once.

@@ -129,7 +129,7 @@ class slot_filter {
       ++found;
       if (seed_count_ < most_seeds) seeds_[seed_count_++] = slot;
     }
-    count_ = std::min(found * n / looked_at, count_);
+    count_ = std::min(static_cast<std::size_t>(std::uint64_t{found} * n / looked_at), count_);
   }
 
   template <class Vectors>
