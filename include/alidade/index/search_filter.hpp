@@ -49,7 +49,8 @@ class search_filter {
   /// Not of a list.
   bool allows(std::uint64_t key) const {
     if (kind_ == kind::predicate) return function_(context_, key);
-    if (kind_ == kind::bits) return key / 64 < words_.size() && (words_[key / 64] >> (key % 64) & 1) != 0;
+    if (kind_ == kind::bits)
+      return key / 64 < words_.size() && (words_[static_cast<std::size_t>(key / 64)] >> (key % 64) & 1) != 0;
     return true;
   }
 

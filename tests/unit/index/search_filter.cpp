@@ -33,10 +33,10 @@ struct filter_choice {
     const std::uint64_t key = 3 * row + 1;
     is_allowed[row] = 1;
     list.push_back(key);
-    bits[key / 64] |= std::uint64_t{1} << (key % 64);
+    bits[static_cast<std::size_t>(key / 64)] |= std::uint64_t{1} << (key % 64);
   }
   bool operator()(std::uint64_t key) const {
-    return key % 3 == 1 && key / 3 < is_allowed.size() && is_allowed[key / 3] != 0;
+    return key % 3 == 1 && key / 3 < is_allowed.size() && is_allowed[static_cast<std::size_t>(key / 3)] != 0;
   }
 };
 
@@ -99,7 +99,8 @@ std::size_t filter_check(const Index& index, const filter_data& data, const filt
     bool are_true = std::is_sorted(found.begin(), found.end());
     for (const auto& n : found) {
       are_true = are_true && choice(n.key) &&
-                 std::abs(n.distance - data.distance(n.key / 3, q)) <= 1e-4f * (1 + n.distance);
+                 std::abs(n.distance - data.distance(static_cast<std::size_t>(n.key / 3), q)) <=
+                     1e-4f * (1 + n.distance);
       right += static_cast<std::size_t>(n.distance <= truth.back().distance * 1.00001f);
     }
     CHECK(are_true);
@@ -196,6 +197,9 @@ TEST_CASE("filters go with batches, removed vectors and searches that run out of
         index.search(data.all.view(3000, 30), {.k = 10, .ef = 40, .threads = 2, .filter = choice});
     std::size_t right = 0;
     for (std::size_t q = 0; q < 30; ++q) {
+      // Whatever was searched for before.
+      const auto alone = index.search(data.query(q), {.k = 10, .ef = 40, .filter = choice});
+      CHECK(std::equal(alone.begin(), alone.end(), results[q].begin(), results[q].end()));
       const auto truth = data.truth(choice, q);
       CHECK(results[q].size() == truth.size());
       for (const auto& n : results[q]) {

@@ -399,6 +399,7 @@ class graph_index {
     if (prepared.first != errc{}) return fail(prepared.first, ec);
     if (empty()) return 0;
     const bool filtered = is_filtered(options);
+    if (filtered) scratch.filter.begin_search();
     if (filtered && scratch.filter.way() == filter_way::scan)
       return scan_allowed(options.k, out, scratch, prepared.second);
     run(graph_search(vectors_.view(), graph_, removed_in(vectors_, graph_)), scratch);

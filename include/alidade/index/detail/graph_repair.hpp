@@ -83,7 +83,11 @@ class graph_repair {
     scratch_.resize(graph_.size(), vectors_.stride(), graph_.capacity(0));
     search_.start(query, graph_.entry_point(), width_, scratch_, none);
     search_.search_layer(query, 0, scratch_, none);
-    return scratch_.pool.slot(0);
+    // What it has found by going through removed nodes may be cut off too.
+    for (std::size_t i = 0; i < scratch_.pool.size(); ++i) {
+      if (reached_[scratch_.pool.slot(i)] != 0) return scratch_.pool.slot(i);
+    }
+    return graph_.entry_point();
   }
 
   /// Links `node` to `slot`. Where its row is full, `slot` takes over the least of its links, so that all that was

@@ -187,7 +187,7 @@ class neighbor_selector {
       const P between = pruning_.distance(pruning_.row(offered.slot), c.slot);
       if (c.rank == edge_rank::kept && between <= c.span) {
         c.rank = edge_rank::spared;
-        on_occluded(offered.slot, c, between);
+        if (!removed_.contains(c.slot)) on_occluded(offered.slot, c, between);
       }
       if (c.rank == edge_rank::spared && !spared(between, c.span)) c.rank = edge_rank::fill;
     }

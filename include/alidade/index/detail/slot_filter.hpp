@@ -39,10 +39,12 @@ class slot_filter {
     // About a third of the links of each node that is expanded are new.
     links_ = 0.4 * static_cast<double>(width + 16) * static_cast<double>(degree);
     if (!is_listed_ && cost_of_scan() > links_) look_at_some(vectors);
-    way_ = cost_of_scan() <= links_  ? filter_way::scan
-           : share() < least_through ? filter_way::undecided
-                                     : filter_way::through;
+    first_way_ = cost_of_scan() <= links_  ? filter_way::scan
+                 : share() < least_through ? filter_way::undecided
+                                           : filter_way::through;
   }
+  /// Before each search with it: what is decided does not depend on the searches before.
+  void begin_search() noexcept { way_ = first_way_; }
 
   /// For a search that is exact.
   template <class Vectors>
@@ -97,24 +99,26 @@ class slot_filter {
     key_of_ = [](const void* v, std::uint32_t slot) { return static_cast<const Vectors*>(v)->key(slot); };
     is_listed_ = has_words_ = false;
     bit_count_ = std::numeric_limits<std::size_t>::max();
-    seed_count_ = 0;
-    size_ = count_ = vectors.size();
+    count_ = seed_count_ = 0;
+    size_ = estimate_ = vectors.size();
     if (filter.what() == search_filter::kind::list) {
       list_keys(vectors, filter.words());
+      estimate_ = count_;
     } else if (filter.what() == search_filter::kind::bits) {
       bit_count_ = 0;
       for (const std::uint64_t word : filter.words())
         bit_count_ += static_cast<std::size_t>(std::popcount(word));
-      count_ = std::min(count_, bit_count_);
+      estimate_ = std::min(estimate_, bit_count_);
     }
   }
 
-  double share() const noexcept { return static_cast<double>(count_) / static_cast<double>(size_); }
+  double share() const noexcept { return static_cast<double>(estimate_) / static_cast<double>(size_); }
 
   /// In distances of a search, which also keeps its candidates sorted. To ask whether a vector is allowed takes a part of one.
   double cost_of_scan() const noexcept {
-    const double looks = is_listed_ ? 0.0 : static_cast<double>(bits_are_few() ? 8 * bit_count_ : size_);
-    return 0.7 * static_cast<double>(count_) + 0.05 * looks;
+    const bool is_list = filter_.what() == search_filter::kind::list;
+    const double looks = is_list ? 0.0 : static_cast<double>(bits_are_few() ? 8 * bit_count_ : size_);
+    return 0.7 * static_cast<double>(estimate_) + 0.05 * looks;
   }
 
   /// Counts how many of some slots are allowed.
@@ -129,7 +133,7 @@ class slot_filter {
       ++found;
       if (seed_count_ < most_seeds) seeds_[seed_count_++] = slot;
     }
-    count_ = std::min(static_cast<std::size_t>(std::uint64_t{found} * n / looked_at), count_);
+    estimate_ = std::min(static_cast<std::size_t>(std::uint64_t{found} * n / looked_at), estimate_);
   }
 
   template <class Vectors>
@@ -188,13 +192,15 @@ class slot_filter {
   slot_bits removed_;
   const void* vectors_ = nullptr;
   std::uint64_t (*key_of_)(const void*, std::uint32_t) = nullptr;
-  filter_way way_ = filter_way::scan;
-  bool is_listed_ = false;     ///< whether slots_ has all that are allowed
-  bool has_words_ = false;     ///< whether words_ has a bit for each of them
-  std::size_t count_ = 0;      ///< how many are allowed, or are taken to be
-  std::size_t size_ = 0;       ///< of how many vectors
-  std::size_t bit_count_ = 0;  ///< of bits; else as many as can be
-  double links_ = 0;           ///< about how many distances a search without a filter takes
+  filter_way way_ = filter_way::scan;        ///< of the present search
+  filter_way first_way_ = filter_way::scan;  ///< with which each begins
+  bool is_listed_ = false;                   ///< whether slots_ has all that are allowed
+  bool has_words_ = false;                   ///< whether words_ has a bit for each of them
+  std::size_t count_ = 0;                    ///< how many are listed
+  std::size_t estimate_ = 0;                 ///< how many are taken to be allowed
+  std::size_t size_ = 0;                     ///< of how many vectors
+  std::size_t bit_count_ = 0;                ///< of bits; else as many as can be
+  double links_ = 0;                         ///< about how many distances a search without a filter takes
   buffer<std::uint32_t> slots_;
   buffer<std::uint64_t> words_;
   buffer<std::uint32_t> seeds_;
