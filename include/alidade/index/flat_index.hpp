@@ -74,6 +74,7 @@ class flat_index {
 
   /// Makes room for `rows` vectors in all.
   void reserve(std::size_t rows) {
+    if (rows > vectors::max_rows) detail::throw_error(errc::too_many_rows, vectors::max_rows);
     const std::size_t had = size() + free_.size();
     if (rows > had) vectors_.reserve(vectors_.slots() + rows - had);
   }
@@ -257,8 +258,9 @@ class flat_index {
     finish(begin, all, results);
   }
 
+  /// Room for one more, and for a slot more, should an update take one.
   void reserve_free() {
-    vectors_.reserve_removed();
+    vectors_.reserve_removed(vectors_.slots() + 1);
     if (free_.size() == free_.capacity()) free_.reserve(std::max<std::size_t>(2 * free_.size(), 16));
   }
 

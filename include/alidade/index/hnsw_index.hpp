@@ -164,7 +164,7 @@ class hnsw_index : public detail::mutable_index_of<T, Metric, Codec, Storage> {
 
   /// Removes the vectors of these keys, as far as there are any, and returns how many. What many removals at once leave behind is seen to
   /// there and then, by `threads` threads, 0 for all cores; the graph does not depend on their number. Where none is left the index is as new,
-  /// but for the memory that it keeps. Strong guarantee.
+  /// but for the memory that it keeps and for what storage::sq8 has learnt. Strong guarantee.
   std::size_t remove(std::span<const std::uint64_t> keys, std::size_t threads = 1) {
     return base::remove_keys(keys, threads);
   }

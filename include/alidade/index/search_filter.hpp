@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <span>
+#include <type_traits>
 
 #include <alidade/config/namespace.hpp>
 
@@ -25,8 +26,8 @@ class search_filter {
 
   /// Allows the keys for which allows(key) is true. It must give the same answer each time, and must not throw; searches in several threads
   /// call it at once. Implicit, so that it can be written where it is used.
-  template <std::predicate<std::uint64_t> F>
-  requires(!std::same_as<F, search_filter>)
+  template <class F>
+  requires(std::is_object_v<F> && !std::same_as<F, search_filter> && std::predicate<const F&, std::uint64_t>)
       // NOLINTNEXTLINE(google-explicit-constructor)
       search_filter(const F& allows)
   noexcept

@@ -6,6 +6,7 @@
 
 #include <alidade/index/flat_index.hpp>
 
+#include "../../failing_resource.hpp"
 #include "../../support.hpp"
 
 using namespace alidade;
@@ -78,6 +79,27 @@ TEST_CASE("what is removed from an exact index is found no more, and its room is
       CHECK(index.search(queries.view()[q], {.k = k}) == found);
       CHECK(std::equal(found.begin(), found.end(), all[q].begin(), all[q].end()));
     }
+  }
+}
+
+TEST_CASE("an update of an exact index that runs out of memory leaves it as it was") {
+  const test::dataset<float> data(65, 3, 6);
+  for (std::size_t n = 1;; ++n) {
+    test::failing_resource memory;
+    flat_index<float> index(3, {.memory = &memory});
+    index.add(std::span(data.keys).first(64), data.view(0, 64));
+    memory.fail_at(n);
+    std::error_code ec;
+    index.update(data.keys[5], data.view()[64], ec);
+    memory.fail_at(0);
+    CHECK(index.size() == 64);
+    CHECK(index.search(data.view()[ec ? 5 : 64], {.k = 1})[0].key == data.keys[5]);
+    CHECK(index.search(data.view()[ec ? 5 : 64], {.k = 1})[0].distance == 0);
+    if (!ec) {
+      CHECK(n > 2);
+      break;
+    }
+    CHECK(ec == errc::budget_exceeded);
   }
 }
 

@@ -208,6 +208,7 @@ TEST_CASE("which vectors were removed is believed only where it fits the keys") 
       packed.image().data() + static_cast<std::size_t>(packed_section(packed.image(), "RMVD").offset) + 32,
       sizeof(word));
   REQUIRE(word != 0);
+  CHECK(changed("SHAP", 96, std::uint64_t{300}));
   CHECK(changed("RMVD", 32, (word & (word - 1)) | std::uint64_t{1} << 50));
   for (const std::uint64_t count : {0u, 39u, 41u, 300u, 301u}) CHECK(changed("SHAP", 96, count));
   packed_fuzz fuzz(packed, std::vector<float>(source.view()[0].begin(), source.view()[0].end()));

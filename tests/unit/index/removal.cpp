@@ -201,6 +201,9 @@ TEST_CASE("keys that are not there, or are named twice, are passed over") {
   CHECK(index.remove(keys, 1, ec) == 0);
   CHECK_FALSE(ec);
   CHECK(index.remove({}) == 0);
+  CHECK_THROWS_AS(index.reserve(static_cast<std::size_t>(-1)), error);
+  index.reserve(100);
+  index.reserve(250);
   CHECK(index.size() == 198);
   CHECK_FALSE(index.contains(data.keys[7]));
   index.add(data.keys[7], data.view()[7]);
@@ -428,6 +431,7 @@ TEST_CASE("the vector of a key comes back, and its neighbours without itself") {
     CHECK_THROWS_AS(index.get(999'999), error);
     CHECK(index.search_by_key(999'999, {}, ec).empty());
     CHECK(ec == errc::unknown_key);
+    CHECK(index.search_by_key(data.keys[0], {.k = static_cast<std::size_t>(-1), .ef = 400}).size() == 399);
     CHECK(index.search_by_key(data.keys[0], {.k = 0}, ec).empty());
     CHECK(ec == errc::invalid_option);
   };

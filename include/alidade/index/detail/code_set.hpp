@@ -295,14 +295,18 @@ class code_set {
     const std::size_t d = from.dimension(), n = model.row_floats();
     const std::size_t block = std::min(most_in_block, count_of_all);
     if (count_of_all == 0) return;
+    const std::size_t some_slot = from.removed().next_absent(0);
     const std::size_t workers = std::min(resolve_threads(threads), (count_of_all + block - 1) / block);
     resource_vector<float> rows(workers * block * d, 0, codes.resource());
     resource_vector<float> scratch(workers * block * n, 0, codes.resource());
     parallel_for(count_of_all, block, workers, [&](std::size_t begin, std::size_t end, std::size_t worker) {
       const std::size_t count = end - begin;
       const std::span<float> in = std::span(rows).subspan(worker * block * d, count * d);
-      for (std::size_t i = 0; i < count; ++i)
-        widen<Metric>(from.row(slot_of(begin + i)), d, in.data() + i * d);
+      for (std::size_t i = 0; i < count; ++i) {
+        // A removed slot's row may be anything, and its code as well.
+        const std::size_t slot = slot_of(begin + i);
+        widen<Metric>(from.row(from.is_removed(slot) ? some_slot : slot), d, in.data() + i * d);
+      }
       model.encode(in, std::span(scratch).subspan(worker * block * n, count * n),
                    [&](std::size_t i) { return codes[slot_of(begin + i)]; });
     });

@@ -96,7 +96,8 @@ class graph_index {
     std::vector<T> vector(dimension());
     if (!get(key, vector, ec)) return {};
     if (options.k == 0) return fail(errc::invalid_option, ec), std::vector<neighbor_type>();
-    const std::size_t k = options.k++;
+    const std::size_t k = std::min(options.k, size());
+    options.k = k + 1;
     std::vector<neighbor_type> found = search(vector, options, ec);
     std::erase_if(found, [key](const neighbor_type& n) { return n.key == key; });
     if (found.size() > k) found.resize(k);
@@ -171,6 +172,7 @@ class graph_index {
       scratch->resize(graph_.size(), vectors_.query_elements(), graph_.capacity(0));
       const auto prepared = vectors_.prepare_query(query, scratch->query());
       if (prepared.first != errc{}) return fail(prepared.first, ec);
+      if (empty()) return std::size_t{0};
       if (filter.what() == search_filter::kind::everything) return scan(k, out, *scratch, prepared.second);
       return scan_slots_of(scratch->filter.prepare_exact(vectors_, filter), k, out, *scratch,
                            prepared.second);

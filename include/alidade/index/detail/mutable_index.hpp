@@ -64,6 +64,7 @@ class mutable_index : public graph_index<Vectors, hnsw_graph, Codes> {
   std::size_t held_bytes() const { return base::held_bytes() + removed_.memory_bytes(); }
 
   void reserve_rows(std::size_t rows) {
+    if (rows > max_index_rows) throw_error(errc::too_many_rows, max_index_rows);
     const std::size_t had = size() + removed_.free();
     if (rows <= had) return;
     transaction change(*this);
@@ -111,7 +112,7 @@ class mutable_index : public graph_index<Vectors, hnsw_graph, Codes> {
       return;
     }
     transaction change(*this);
-    vectors_.reserve_removed();
+    vectors_.reserve_removed(vectors_.slots());
     removed_.reserve(1);
     vectors_.remove(slot);
     removed_.add(slot);
@@ -142,9 +143,11 @@ class mutable_index : public graph_index<Vectors, hnsw_graph, Codes> {
 
   /// Renumbers all vectors, so that none of what was removed takes room.
   void compact_all(std::size_t threads) {
-    transaction change(*this);
-    change.sweep(std::numeric_limits<std::size_t>::max(), threads);
-    change.commit();
+    {
+      transaction change(*this);
+      change.sweep(std::numeric_limits<std::size_t>::max(), threads);
+      change.commit();
+    }
     resource_vector<std::uint32_t> order(options_.memory);
     order.reserve(size());
     for (std::uint32_t slot = 0; slot < graph_.size(); ++slot) {
@@ -218,7 +221,7 @@ class mutable_index : public graph_index<Vectors, hnsw_graph, Codes> {
   }
 
   std::size_t mark_removed(std::span<const std::uint64_t> keys) {
-    vectors_.reserve_removed();
+    vectors_.reserve_removed(vectors_.slots());
     removed_.reserve(std::min(keys.size(), size()));
     std::size_t count = 0;
     for (const std::uint64_t key : keys) {

@@ -39,7 +39,7 @@ class packed_vectors : public vector_form<T, Metric> {
         !file.get(sections::rows, shape.count * shape.stride, rows))
       return errc::corrupted_data;
     if (shape.removed != 0 &&
-        (shape.removed > shape.count ||
+        (shape.removed >= shape.count ||
          !file.get(sections::removed, slot_bits::words_for(static_cast<std::size_t>(shape.count)), removed)))
       return errc::corrupted_data;
     if (!file.get(sections::key_order, shape.count - shape.removed, key_order_)) return errc::corrupted_data;

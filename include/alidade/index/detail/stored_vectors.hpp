@@ -231,6 +231,12 @@ class byte_vectors : public vector_set<std::int8_t, byte_metric<Metric>> {
     std::copy(x.begin(), x.end(), out.begin());
   }
 
+  /// What it has learnt stays, until calibrate() is called.
+  void clear() noexcept {
+    base::clear();
+    clamped_ = 0;
+  }
+
   struct mark {
     typename base::mark end;
     std::size_t clamped;

@@ -59,8 +59,8 @@ class vector_set : public vector_form<T, Metric> {
     if (removed_.count() != 0) removed_.reserve(slots);
   }
 
-  /// Before any is removed.
-  void reserve_removed() { removed_.reserve(slots()); }
+  /// Before any is removed, of so many slots.
+  void reserve_removed(std::size_t slots) { removed_.reserve(slots); }
   /// The vector of a slot that has one is gone.
   void remove(std::uint32_t slot) noexcept {
     keys_.erase(keys_.key(slot));
