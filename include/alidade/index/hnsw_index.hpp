@@ -183,7 +183,7 @@ class hnsw_index : public detail::mutable_index_of<T, Metric, Codec, Storage> {
     detail::unless_exhausted(ec, 0, [&] { return base::update_one(key, vector, ec), 0; });
   }
 
-  /// Gives back the room that removed vectors had, and all that was made beyond what there is. Takes memory for a second index meanwhile; where
+  /// Gives back the room that removed vectors had, and all that was made beyond what there is, and connects what additions may have cut off. Takes memory for a second index meanwhile; where
   /// that runs out, what still led to removed vectors may have been led past them, and nothing else has changed.
   void compact(std::size_t threads = 1) { base::compact_all(threads); }
   void compact(std::size_t threads, std::error_code& ec) {

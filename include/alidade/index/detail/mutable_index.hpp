@@ -141,11 +141,18 @@ class mutable_index : public graph_index<Vectors, hnsw_graph, Codes> {
     }
   }
 
-  /// Renumbers all vectors, so that none of what was removed takes room.
+  /// Renumbers all vectors, so that none of what was removed takes room, and connects those that are cut off.
   void compact_all(std::size_t threads) {
     {
       transaction change(*this);
       change.sweep(std::numeric_limits<std::size_t>::max(), threads);
+      if (unrepaired_ != 0) {
+        change.build(graph_.size(), 1, [&](auto& builder) {
+          builder.repair();
+          unrepaired_ = 0;
+          return true;
+        });
+      }
       change.commit();
     }
     resource_vector<std::uint32_t> order(options_.memory);
