@@ -3,9 +3,9 @@
 #include "indexes.hpp"
 #include "parallel.hpp"
 #include "statistics.hpp"
+#include "stopwatch.hpp"
 
 #include <algorithm>
-#include <chrono>
 #include <cmath>
 #include <cstdio>
 #include <random>
@@ -37,7 +37,7 @@ class filtering {
     std::vector<double> plain;
     for (std::size_t round = 0; round < command_.rounds; ++round) {
       for (std::size_t q = 0; q < count_; ++q)
-        plain.push_back(microseconds([&] { index_.search(query(q), {.k = k, .ef = command_.ef}); }));
+        plain.push_back(microseconds([&] { index_.search(queries_.row(q), {.k = k, .ef = command_.ef}); }));
     }
     std::printf("without a filter, ef %zu: %.1f us\n", command_.ef, spread_of(plain).median);
     std::printf("%-7s %10s %9s %12s %12s %12s %12s\n", "chosen", "share", "recall", "bits us", "list us",
@@ -53,20 +53,6 @@ class filtering {
  private:
   static constexpr std::size_t k = 10;
 
-  std::span<const T> row(std::size_t i) const {
-    return std::span(rows_.values).subspan(i * rows_.columns, rows_.columns);
-  }
-  std::span<const T> query(std::size_t i) const {
-    return std::span(queries_.values).subspan(i * queries_.columns, queries_.columns);
-  }
-
-  template <class F>
-  static double microseconds(const F& f) {
-    const auto begin = std::chrono::steady_clock::now();
-    f();
-    return std::chrono::duration<double, std::micro>(std::chrono::steady_clock::now() - begin).count();
-  }
-
   /// The keys that are allowed, in rising order.
   std::vector<std::uint64_t> choose(std::size_t q, chosen how, std::size_t count) {
     std::vector<std::uint64_t> keys(rows_.rows);
@@ -76,7 +62,8 @@ class filtering {
     } else {
       // By places, so that distances of any sign will do; each may be off by a tenth of all.
       std::vector<D> distances(rows_.rows);
-      for (std::size_t i = 0; i < rows_.rows; ++i) distances[i] = static_cast<D>(Metric{}(query(q), row(i)));
+      for (std::size_t i = 0; i < rows_.rows; ++i)
+        distances[i] = static_cast<D>(Metric{}(queries_.row(q), rows_.row(i)));
       std::sort(keys.begin(), keys.end(), [&](auto a, auto b) { return distances[a] < distances[b]; });
       if (how == chosen::far_from_it) std::reverse(keys.begin(), keys.end());
       std::vector<double> places(rows_.rows);
@@ -93,7 +80,7 @@ class filtering {
   std::vector<neighbor> exact(std::size_t q, const std::vector<std::uint64_t>& keys) const {
     std::vector<neighbor> best;
     for (const std::uint64_t key : keys) {
-      const neighbor n{key, static_cast<D>(Metric{}(query(q), row(key)))};
+      const neighbor n{key, static_cast<D>(Metric{}(queries_.row(q), rows_.row(key)))};
       if (best.size() == k && !(n < best.front())) continue;
       if (best.size() == k) {
         std::pop_heap(best.begin(), best.end());
@@ -121,8 +108,9 @@ class filtering {
       std::vector<neighbor> truth, answers;
       for (std::size_t round = 0; round < command_.rounds; ++round) {
         for (std::size_t i = 0; i < 3; ++i) {
-          rounds[i].push_back(microseconds(
-              [&] { answers = index_.search(query(q), {.k = k, .ef = command_.ef, .filter = filters[i]}); }));
+          rounds[i].push_back(microseconds([&] {
+            answers = index_.search(queries_.row(q), {.k = k, .ef = command_.ef, .filter = filters[i]});
+          }));
         }
         rounds[3].push_back(microseconds([&] { truth = exact(q, keys); }));
       }

@@ -2,10 +2,9 @@
 #include "failure.hpp"
 #include "indexes.hpp"
 #include "parallel.hpp"
-#include "statistics.hpp"
+#include "stopwatch.hpp"
 
 #include <algorithm>
-#include <chrono>
 #include <cstdio>
 #include <random>
 #include <string>
@@ -18,8 +17,7 @@ template <class T, class Index>
 class turnover {
  public:
   turnover(const workload& data, const turnover_command& command)
-      : data_(data),
-        command_(command),
+      : command_(command),
         index_(make_index<Index>(data.dimension(), command.graph)),
         rows_(elements<T>::base(data)),
         queries_(elements<T>::queries(data)) {}
@@ -43,7 +41,7 @@ class turnover {
       std::vector<double> removals, additions;
       for (const std::uint64_t key : order) {
         removals.push_back(microseconds([&] { index_.remove(key); }));
-        additions.push_back(microseconds([&] { index_.add(key, row(key)); }));
+        additions.push_back(microseconds([&] { index_.add(key, rows_.row(key)); }));
       }
       const std::vector<double> now = recalls();
       show(std::to_string(turn), removals, additions, now);
@@ -51,7 +49,7 @@ class turnover {
       for (std::size_t i = 0; i < now.size(); ++i) is_good = is_good && now[i] >= fresh[i] - most_lost;
     }
     const double seconds = microseconds([&] { index_.compact(command_.build_threads); }) / 1e6;
-    show("packed", {}, {}, recalls());
+    show("compact", {}, {}, recalls());
     std::printf("compacted in %.2f s; %s\n", seconds,
                 is_good ? "recall stayed within half a point of the fresh graph's, and nothing was cut off"
                         : "recall FELL by more than half a point, or vectors were CUT OFF");
@@ -61,24 +59,10 @@ class turnover {
  private:
   static constexpr double most_lost = 0.005;
 
-  std::span<const T> row(std::size_t i) const {
-    return std::span(rows_.values).subspan(i * rows_.columns, rows_.columns);
-  }
-  std::span<const T> query(std::size_t i) const {
-    return std::span(queries_.values).subspan(i * queries_.columns, queries_.columns);
-  }
-
-  template <class F>
-  static double microseconds(const F& f) {
-    const auto begin = std::chrono::steady_clock::now();
-    f();
-    return std::chrono::duration<double, std::micro>(std::chrono::steady_clock::now() - begin).count();
-  }
-
   typename Index::distance_type radius_of(std::size_t q) const {
     std::vector<typename Index::neighbor_type> exact(std::min(k, index_.size()));
     std::error_code ec;
-    index_.search_exact(query(q), k, exact, ec);
+    index_.search_exact(queries_.row(q), k, exact, ec);
     return exact.back().distance;
   }
 
@@ -87,7 +71,7 @@ class turnover {
     for (const std::size_t ef : command_.efs) {
       std::size_t found = 0;
       for (std::size_t q = 0; q < queries_.rows; ++q) {
-        for (const auto& n : index_.search(query(q), {.k = k, .ef = ef}))
+        for (const auto& n : index_.search(queries_.row(q), {.k = k, .ef = ef}))
           found += static_cast<std::size_t>(!(radius_[q] < n.distance));
       }
       all.push_back(static_cast<double>(found) / static_cast<double>(k * queries_.rows));
@@ -112,7 +96,6 @@ class turnover {
 
   static constexpr std::size_t k = 10;
 
-  const workload& data_;
   const turnover_command& command_;
   Index index_;
   const matrix<T>& rows_;

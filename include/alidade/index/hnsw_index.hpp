@@ -46,7 +46,7 @@ using mutable_index_of = mutable_index<
 /// The same vectors in the same calls, with the same options, give the same graph, for any number of threads.
 ///
 /// Vectors that are removed are found no more from then on. Links still lead to them for a while: each removal leads the links of 32 other
-/// vectors past what was removed, so that a removal takes about as long as an addition, however many vectors there are; a removed vector's
+/// vectors past what was removed, so that what a removal takes does not grow with their number, but for one in n / 32, which looks at the whole graph; a removed vector's
 /// slot is free for another when all links were led past it, which n / 16 removals later of n vectors they have been at the latest.
 ///
 /// Whenever an eighth of the vectors is new the whole graph is connected again: a call that adds so many leaves every

@@ -129,8 +129,8 @@ class graph_builder {
   }
 
   /// Leads nodes [first, last) past all that were removed: a node that has links to such is linked anew, on each of its levels, to the best of
-  /// its other neighbours and of what lies behind them (FreshDiskANN, arXiv 2105.09613, algorithm 4; but what was removed together is gone
-  /// through, however much it is).
+  /// its other neighbours and of what lies behind them (FreshDiskANN, arXiv 2105.09613, algorithm 4). Behind a
+  /// removed neighbour that is what it kept or spared; where that makes fewer than a row, all, and what lies behind removed ones among them.
   void purge(std::size_t first, std::size_t last) {
     for (; last - first > refined_at_once; first += refined_at_once) purge_at_once(first, refined_at_once);
     purge_at_once(first, last - first);

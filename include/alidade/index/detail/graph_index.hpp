@@ -138,8 +138,9 @@ class graph_index {
 
   /// The same, but the width of the search is decided on the way: pacer.first_width() and pacer.next_width(progress) say it
   /// (search_progress.hpp); options.ef, or k where that is more, is the most. It is a search of vectors, whatever the codec, and options.budget
-  /// is the pacer's business. options.filter is errc::invalid_option. The last width may be below k. Where it is at most twice the first the answers are those of a search of that width,
-  /// but for which of several at one distance; where it is more, by steps that at most double, they nearly always are.
+  /// is the pacer's business; options.filter is errc::invalid_option. The last width may be below k. Where it is at most twice the first the
+  /// answers are those of a search of that width, but for which of several at one distance; where it is more, by steps that at most double, they
+  /// nearly always are. Where removed vectors leave fewer than k, all are measured.
   template <search_pacer<distance_type> Pacer, search_observer Observer = null_observer>
   std::size_t search_in_steps(std::span<const T> query, const search_options& options,
                               std::span<neighbor_type> out, Pacer&& pacer, std::error_code& ec,
@@ -434,11 +435,9 @@ class graph_index {
 
   /// Exact search for the scratch's query.
   std::size_t scan(std::size_t k, std::span<neighbor_type> out, scratch_type& scratch, float factor) const {
-    exact_answers<distance_type> answers(out.first(std::min(k, size())));
-    scan_all(vectors_, static_cast<const element*>(scratch.query()), std::span(&answers, 1));
-    answers.sort();
-    for (std::size_t i = 0; i < answers.count(); ++i) out[i].distance = scaled(out[i].distance, factor);
-    return answers.count();
+    return exact_to(k, out, factor, [&](exact_answers<distance_type>& answers) {
+      scan_all(vectors_, static_cast<const element*>(scratch.query()), std::span(&answers, 1));
+    });
   }
 
   /// Of what the scratch's filter allows.
@@ -448,8 +447,15 @@ class graph_index {
   }
   std::size_t scan_slots_of(std::span<const std::uint32_t> slots, std::size_t k, std::span<neighbor_type> out,
                             scratch_type& scratch, float factor) const {
+    return exact_to(k, out, factor, [&](exact_answers<distance_type>& answers) {
+      scan_slots(vectors_, slots, static_cast<const element*>(scratch.query()), answers);
+    });
+  }
+  /// scan(answers) offers what there is.
+  template <class Scan>
+  std::size_t exact_to(std::size_t k, std::span<neighbor_type> out, float factor, const Scan& scan) const {
     exact_answers<distance_type> answers(out.first(std::min(k, size())));
-    scan_slots(vectors_, slots, static_cast<const element*>(scratch.query()), answers);
+    scan(answers);
     answers.sort();
     for (std::size_t i = 0; i < answers.count(); ++i) out[i].distance = scaled(out[i].distance, factor);
     return answers.count();

@@ -121,7 +121,7 @@ class hnsw_graph {
     }
   }
 
-  /// The same of some of the nodes, to no others of which they have links: node i of it is order[i] of this.
+  /// The graph of some of the nodes, which have links to no others: its node i is order[i] of this one.
   hnsw_graph renumbered(std::span<const std::uint32_t> order) const {
     hnsw_graph result(M_, base_.resource());
     resource_vector<std::uint32_t> place(size(), base_.resource());

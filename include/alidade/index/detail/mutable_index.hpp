@@ -106,16 +106,11 @@ class mutable_index : public graph_index<Vectors, hnsw_graph, Codes> {
     const matrix_view<T> row(vector.data(), 1, vector.size());
     vectors_.check({&key, 1}, row, ec);
     if (ec) return;
-    const std::uint32_t slot = vectors_.find(key);
-    if (slot == key_map::npos) {
+    transaction change(*this);
+    if (mark_removed({&key, 1}) == 0) {
       ec = errc::unknown_key;
       return;
     }
-    transaction change(*this);
-    vectors_.reserve_removed(vectors_.slots());
-    removed_.reserve(1);
-    vectors_.remove(slot);
-    removed_.add(slot);
     leave_entry_point();
     add_rows({&key, 1}, row, {}, change, ec);
     if (ec) return;
